@@ -18,7 +18,7 @@ SUBPACKAGES: Mapping[str, str] = {
     "docker-archive": "oci",
     "export-layout": "oci",
     "extend-rootfs": "debian",
-    "fetch-deb": "fetch",
+    "fetch-deb": "debian",
     "fetch-git": "sources",
     "fetch-python": "fetch",
     "files-piece": "python",
