@@ -10,47 +10,47 @@ from typing import List, Mapping, Optional
 from imagekit.command import Command
 from imagekit.errors import ImagekitError
 
-# Only the subpackage of the chosen command is imported: a build starts hundreds of these processes.
-SUBPACKAGES: Mapping[str, str] = {
-    "assemble": "oci",
-    "bootstrap-rootfs": "debian",
-    "build-wheel": "python",
-    "docker-archive": "oci",
-    "export-layout": "oci",
-    "extend-rootfs": "debian",
-    "fetch-deb": "debian",
-    "fetch-git": "sources",
-    "fetch-python": "fetch",
-    "files-piece": "python",
-    "install-wheel": "python",
-    "layer": "oci",
-    "lock-debs": "debian",
-    "lock-python": "python",
-    "lock-source": "sources",
-    "lock-tools": "python",
-    "patch-source": "sources",
-    "run-image": "oci",
-    "run-in-image": "sandbox",
-    "tools": "python",
-    "unpack": "oci",
-    "validate": "oci",
-    "venv-skeleton": "python",
+# Only the module of the chosen command is imported: a build starts hundreds of these processes.
+COMMAND_MODULES: Mapping[str, str] = {
+    "assemble": "oci.cli",
+    "bootstrap-rootfs": "debian.cli",
+    "build-wheel": "python.cli",
+    "docker-archive": "oci.cli",
+    "export-layout": "oci.cli",
+    "extend-rootfs": "debian.cli",
+    "fetch-deb": "debian.cli",
+    "fetch-git": "sources.cli",
+    "fetch-python": "fetch.cli",
+    "files-piece": "python.cli",
+    "install-wheel": "python.cli",
+    "layer": "oci.cli",
+    "lock-debs": "debian.cli",
+    "lock-python": "python.cli",
+    "lock-source": "sources.cli",
+    "lock-tools": "python.cli",
+    "patch-source": "sources.cli",
+    "run-image": "oci.cli",
+    "run-in-image": "sandbox.cli",
+    "tools": "python.cli",
+    "unpack": "oci.cli",
+    "validate": "oci.cli",
+    "venv-skeleton": "python.cli",
 }
 
 
 def load_command(name: str) -> Command:
     """The command called ``name``; raises ``KeyError`` for an unknown one."""
-    commands: Mapping[str, Command] = importlib.import_module(f"imagekit.{SUBPACKAGES[name]}.cli").COMMANDS
+    commands: Mapping[str, Command] = importlib.import_module(f"imagekit.{COMMAND_MODULES[name]}").COMMANDS
     return commands[name]
 
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Run one command; returns the exit status (0, 1 for a refusal, 2 for wrong usage)."""
     arguments = sys.argv[1:] if argv is None else argv
-    if not arguments or arguments[0] not in SUBPACKAGES:
+    if not arguments or arguments[0] not in COMMAND_MODULES:
         stream = sys.stdout if arguments and arguments[0] in ("-h", "--help") else sys.stderr
         print("usage: python -m imagekit <command> [options]\n\ncommands:", file=stream)
-        for name in sorted(SUBPACKAGES):
+        for name in sorted(COMMAND_MODULES):
             print(f"  {name:<18} {load_command(name).help}", file=stream)
         return 0 if stream is sys.stdout else 2
     command = load_command(arguments[0])
