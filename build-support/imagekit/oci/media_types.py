@@ -1,0 +1,12 @@
+"""Media types of the OCI image specification (media-types.md)."""
+
+from __future__ import annotations
+
+INDEX = "application/vnd.oci.image.index.v1+json"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+LAYER_TAR = "application/vnd.oci.image.layer.v1.tar"
+LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
+LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
+
+LAYERS = frozenset((LAYER_TAR, LAYER_GZIP, LAYER_ZSTD))
