@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Optional, Tuple
+
+import pytest
+
+from imagekit.python.constraints import Constraints, apply_overrides, parse_overrides, parse_upper_constraints
+from imagekit.python.lock import (
+    Artifact,
+    LockedPackage,
+    LockError,
+    PythonLock,
+    RootPackage,
+    SelectedPackage,
+    ToolLock,
+    check_inputs,
+    parse_python_lock,
+    parse_tool_lock,
+    render_python_lock,
+    render_tool_lock,
+    select,
+    usable_wheels,
+)
+from imagekit.python.target import TargetPython
+
+REMEDY = "Run `./pants generate-lockfiles --resolve=keystone`."
+ORIGIN = "locks/keystone.lock.json"
+
+
+def artifact(filename: str) -> Artifact:
+    return Artifact(filename, 1000 + len(filename), format(len(filename), "064x"))
+
+
+def wheel_package(name: str, version: str, *filenames: str, marker: Optional[str] = None) -> LockedPackage:
+    return LockedPackage(name, version, marker, (f"{name}==={version}",), tuple(artifact(f) for f in filenames))
+
+
+SETUPTOOLS = wheel_package("setuptools", "80.9.0", "setuptools-80.9.0-py3-none-any.whl")
+ABI3 = tuple(
+    f"bcrypt-4.0.1-cp36-abi3-manylinux_2_{minor}_{machine}.whl" for minor in (17, 28) for machine in ("x86_64", "aarch64")
+)
+LOCK = PythonLock(
+    release="2025.2",
+    service="keystone",
+    python=("3.11", "3.12"),
+    requirements=("keystone[ldap]", "uwsgi"),
+    root=RootPackage("keystone", "28.0.0", ("pbr>=2.0.0", "bcrypt>=3.1.3"), (SETUPTOOLS,)),
+    packages=(
+        wheel_package("bcrypt", "4.0.1", *sorted(ABI3)),
+        wheel_package("legacy-cgi", "2.6.3", "legacy_cgi-2.6.3-py3-none-any.whl", marker='python_full_version >= "3.12"'),
+        LockedPackage("uwsgi", "2.0.31", sdist=artifact("uwsgi-2.0.31.tar.gz"), build_requires=(SETUPTOOLS,)),
+    ),
+)
+UPPER_CONSTRAINTS = """\
+bcrypt===4.0.1
+legacy_cgi===2.6.3
+setuptools===80.9.0
+nova===1.0.0
+"""
+
+
+def constraints(text: str = UPPER_CONSTRAINTS, overrides: str = "") -> Constraints:
+    return apply_overrides(
+        parse_upper_constraints(text, "upper-constraints.txt"), parse_overrides(overrides, "constraint-overrides.txt")
+    )
+
+
+def check(
+    lock: PythonLock = LOCK,
+    requirements: Tuple[str, ...] = ("keystone[ldap]", "uwsgi"),
+    python: str = "3.11",
+    root_version: str = "28.0.0",
+    service: str = "keystone",
+    effective: Constraints = constraints(),
+) -> None:
+    check_inputs(
+        lock,
+        release="2025.2",
+        service=service,
+        python=python,
+        requirements=requirements,
+        root_name="Keystone",
+        root_version=root_version,
+        constraints=effective,
+        origin=ORIGIN,
+        remedy=REMEDY,
+    )
+
+
+def test_a_lock_is_the_same_after_being_written_and_read() -> None:
+    text = render_python_lock(LOCK)
+    assert parse_python_lock(text, ORIGIN) == LOCK
+    assert render_python_lock(parse_python_lock(text, ORIGIN)) == text
+
+
+def test_a_lock_is_written_with_one_artifact_a_line() -> None:
+    lock = replace(LOCK, packages=LOCK.packages[2:], root=replace(LOCK.root, build_requires=()))
+    sha256 = format(34, "064x")
+    assert render_python_lock(lock) == (
+        """\
+{
+  "format": 1,
+  "release": "2025.2",
+  "service": "keystone",
+  "python": ["3.11", "3.12"],
+  "requirements": ["keystone[ldap]", "uwsgi"],
+  "root": {
+    "name": "keystone",
+    "version": "28.0.0",
+    "requires": [
+      "pbr>=2.0.0",
+      "bcrypt>=3.1.3"
+    ],
+    "build_requires": []
+  },
+  "packages": [
+    {
+      "name": "uwsgi",
+      "version": "2.0.31",
+      "sdist": {"filename": "uwsgi-2.0.31.tar.gz", "size": 1019, "sha256": "%s"},
+      "build_requires": [
+        {
+          "name": "setuptools",
+          "version": "80.9.0",
+          "constraints": ["setuptools===80.9.0"],
+          "wheels": [
+            {"filename": "setuptools-80.9.0-py3-none-any.whl", "size": 1034, "sha256": "%s"}
+          ]
+        }
+      ]
+    }
+  ]
+}
+"""
+        % (format(19, "064x"), sha256)
+    )
+
+
+def test_a_tool_lock_is_the_same_after_being_written_and_read() -> None:
+    lock = ToolLock(("3.9", "3.11"), ("setuptools",), (SETUPTOOLS,))
+    assert parse_tool_lock(render_tool_lock(lock), "tools.lock.json") == lock
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ('"format": 1', '"format": 2', "format must be 1, but was 2"),
+        ('"size": 1019', '"size": -1', "packages[2].sdist.size must be a size in bytes, but was -1"),
+        ('"size": 1019', '"size": true', "packages[2].sdist.size must be a size in bytes, but was true"),
+        ('"uwsgi-2.0.31.tar.gz"', "[]", "packages[2].sdist.filename must be a non-empty string, but was []"),
+        ('"name": "uwsgi"', '"naem": "uwsgi"', "packages[2].naem is not a known field"),
+        ('"service": "keystone",\n', "", "service is missing"),
+        ('"name": "uwsgi"', '"name": "uWSGI"', "packages[2].name must be 'uwsgi' (PEP 503), but was 'uWSGI'"),
+        (
+            format(19, "064x"),
+            "abc",
+            "packages[2].sdist is not an artifact: 'abc' of uwsgi-2.0.31.tar.gz is not a SHA-256 of 64 hexadecimal digits",
+        ),
+        (
+            '"uwsgi-2.0.31.tar.gz"',
+            '"../uwsgi.tar.gz"',
+            "packages[2].sdist is not an artifact: '../uwsgi.tar.gz' is not the name of a file of a package index",
+        ),
+    ],
+)
+def test_a_malformed_lock_is_refused_with_the_path_inside_it(old: str, new: str, message: str) -> None:
+    text = render_python_lock(LOCK)
+    assert old in text
+    with pytest.raises(LockError) as refusal:
+        parse_python_lock(text.replace(old, new), ORIGIN, REMEDY)
+    assert str(refusal.value) == f"{ORIGIN}: {message}. {REMEDY}"
+
+
+def test_a_lock_that_is_not_json_is_refused() -> None:
+    with pytest.raises(LockError) as refusal:
+        parse_python_lock("<<<<<<< HEAD", ORIGIN, REMEDY)
+    assert str(refusal.value) == f"{ORIGIN} is not JSON: Expecting value: line 1 column 1 (char 0). {REMEDY}"
+
+
+def test_the_best_wheel_is_selected_else_the_sdist_with_its_build_requirements() -> None:
+    selection = select(LOCK, TargetPython("3.11", (2, 36), "aarch64"), ORIGIN, REMEDY)
+    setuptools = SelectedPackage("setuptools", "80.9.0", artifact("setuptools-80.9.0-py3-none-any.whl"))
+    assert selection.root_build_requires == (setuptools,)
+    assert selection.packages == (
+        SelectedPackage("bcrypt", "4.0.1", artifact("bcrypt-4.0.1-cp36-abi3-manylinux_2_28_aarch64.whl")),
+        SelectedPackage("uwsgi", "2.0.31", artifact("uwsgi-2.0.31.tar.gz"), (setuptools,)),
+    )
+    assert [package.is_wheel for package in selection.packages] == [True, False]
+
+
+def test_markers_are_those_of_the_target_not_of_this_process() -> None:
+    names = [p.name for p in select(LOCK, TargetPython("3.12", (2, 36), "x86_64"), ORIGIN, REMEDY).packages]
+    assert names == ["bcrypt", "legacy-cgi", "uwsgi"]
+
+
+def test_an_interpreter_that_the_lock_was_not_made_for_is_refused() -> None:
+    with pytest.raises(LockError) as refusal:
+        select(LOCK, TargetPython("3.13", (2, 36), "x86_64"), ORIGIN, REMEDY)
+    assert str(refusal.value) == f"{ORIGIN} is locked for Python 3.11, 3.12, but the base has Python 3.13. {REMEDY}"
+
+
+def test_a_package_without_a_file_for_the_target_is_refused() -> None:
+    with pytest.raises(LockError) as refusal:
+        select(LOCK, TargetPython("3.11", (2, 16), "aarch64"), ORIGIN, REMEDY)
+    assert str(refusal.value) == (
+        f"{ORIGIN} has no file of bcrypt 4.0.1 for Python 3.11 on aarch64 with glibc 2.16. {REMEDY}"
+    )
+
+
+def test_two_versions_of_a_package_for_one_target_are_refused() -> None:
+    twice = replace(LOCK, packages=LOCK.packages + (wheel_package("bcrypt", "4.1.0", *ABI3),))
+    with pytest.raises(LockError) as refusal:
+        select(twice, TargetPython("3.11", (2, 36), "x86_64"), ORIGIN, REMEDY)
+    assert str(refusal.value) == f"{ORIGIN} has both bcrypt 4.0.1 and 4.1.0 for Python 3.11 on x86_64. {REMEDY}"
+
+
+def test_only_wheels_that_some_target_would_choose_are_kept() -> None:
+    wheels = [
+        artifact(name)
+        for name in (
+            "x-1-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+            "x-1-cp311-cp311-manylinux_2_17_aarch64.whl",
+            "x-1-cp311-cp311-manylinux_2_39_x86_64.whl",
+            "x-1-cp311-cp311-musllinux_1_2_x86_64.whl",
+            "x-1-cp310-cp310-manylinux_2_17_x86_64.whl",
+            "x-1-cp311-cp311-win_amd64.whl",
+            "x-1-pp311-pypy311_pp73-manylinux_2_17_x86_64.whl",
+            "x-1-py3-none-any.whl",
+        )
+    ]
+    assert [wheel.filename for wheel in usable_wheels(wheels, ("3.11", "3.12"))] == [
+        "x-1-cp311-cp311-manylinux_2_17_aarch64.whl",
+        "x-1-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+        "x-1-py3-none-any.whl",
+    ]
+
+
+def test_a_lock_whose_inputs_are_unchanged_is_accepted() -> None:
+    check()
+
+
+def test_pins_of_packages_that_the_lock_does_not_hold_do_not_make_it_stale() -> None:
+    check(effective=constraints(overrides="nova===2.0.0\nnew===1.0\n"))
+
+
+def test_the_pin_of_another_interpreter_does_not_make_a_lock_stale() -> None:
+    check(effective=constraints(UPPER_CONSTRAINTS.replace("bcrypt===4.0.1", "bcrypt===4.0.1\nbcrypt===3;python_version=='3.9'")))
+
+
+@pytest.mark.parametrize(
+    "changed, message",
+    [
+        (
+            {"effective": constraints(overrides="# CVE-1\nBcrypt===4.1.0\n")},
+            "it was made with `bcrypt===4.0.1`, but constraint-overrides.txt:2 now says `bcrypt===4.1.0`",
+        ),
+        (
+            {"effective": constraints(overrides="-bcrypt\n")},
+            "it was made with `bcrypt===4.0.1`, but now no line constrains bcrypt",
+        ),
+        (
+            {"effective": constraints(overrides="uwsgi===2.0.30\n")},
+            "it was made when nothing constrained uwsgi, but constraint-overrides.txt:1 now says `uwsgi===2.0.30`",
+        ),
+        (
+            {"effective": constraints(overrides="setuptools===80.10.0\n")},
+            "it was made with `setuptools===80.9.0`, but constraint-overrides.txt:1 now says `setuptools===80.10.0`",
+        ),
+        (
+            {"requirements": ("keystone[ldap,memcache]", "uwsgi")},
+            "its requirements changed: 'keystone[ldap,memcache]' was added, 'keystone[ldap]' was removed",
+        ),
+        ({"python": "3.13"}, "it was made for Python 3.11, 3.12, but Python 3.13 is wanted"),
+        ({"root_version": "28.0.1"}, "it was made for keystone 28.0.0, but the source is now keystone 28.0.1"),
+        ({"service": "nova"}, "it is the lock of keystone 2025.2, not of nova 2025.2"),
+    ],
+)
+def test_a_lock_whose_inputs_changed_is_refused_with_the_command_that_renews_it(changed, message: str) -> None:
+    with pytest.raises(LockError) as refusal:
+        check(**changed)
+    assert str(refusal.value) == f"{ORIGIN} is stale: {message}. {REMEDY}"
