@@ -1,0 +1,1 @@
+"""Run a command inside an unpacked root file system, cut off from the host."""
