@@ -212,11 +212,17 @@ def select_packages(
     return tuple(selected[name] for name in sorted(selected))
 
 
-def usable_wheels(wheels: Sequence[Artifact], pythons: Sequence[str]) -> Tuple[Artifact, ...]:
-    """The wheels that are the best choice for some Python and machine, sorted by filename."""
+def usable_wheels(wheels: Sequence[Artifact], wanted: Sequence[TargetPython]) -> Tuple[Artifact, ...]:
+    """The wheels that are the best choice for some target of ``wanted``, sorted by filename."""
     by_name = {wheel.filename: wheel for wheel in wheels}
-    chosen = {best_wheel(tuple(by_name), target) for target in targets(pythons)}
+    chosen = {best_wheel(tuple(by_name), target) for target in wanted}
     return tuple(by_name[name] for name in sorted(by_name) if name in chosen)
+
+
+def without_wheel(wheels: Sequence[Artifact], wanted: Sequence[TargetPython]) -> Tuple[TargetPython, ...]:
+    """The targets of ``wanted`` that none of ``wheels`` fits."""
+    filenames = tuple(wheel.filename for wheel in wheels)
+    return tuple(target for target in wanted if best_wheel(filenames, target) is None)
 
 
 def check_inputs(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import pytest
 
@@ -21,8 +21,9 @@ from imagekit.python.lock import (
     render_tool_lock,
     select,
     usable_wheels,
+    without_wheel,
 )
-from imagekit.python.target import TargetPython
+from imagekit.python.target import OLDEST_GLIBC, TargetPython, targets
 
 REMEDY = "Run `./pants generate-lockfiles --resolve=keystone`."
 ORIGIN = "locks/keystone.lock.json"
@@ -229,11 +230,15 @@ def test_only_wheels_that_some_target_would_choose_are_kept() -> None:
             "x-1-py3-none-any.whl",
         )
     ]
-    assert [wheel.filename for wheel in usable_wheels(wheels, ("3.11", "3.12"))] == [
+    assert [wheel.filename for wheel in usable_wheels(wheels, targets(("3.11", "3.12")))] == [
         "x-1-cp311-cp311-manylinux_2_17_aarch64.whl",
         "x-1-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
         "x-1-py3-none-any.whl",
     ]
+    assert without_wheel(wheels[:2], targets(("3.11", "3.12"))) == (
+        TargetPython("3.12", OLDEST_GLIBC, "x86_64"),
+        TargetPython("3.12", OLDEST_GLIBC, "aarch64"),
+    )
 
 
 def test_a_lock_whose_inputs_are_unchanged_is_accepted() -> None:
@@ -276,7 +281,9 @@ def test_the_pin_of_another_interpreter_does_not_make_a_lock_stale() -> None:
         ({"service": "nova"}, "it is the lock of keystone 2025.2, not of nova 2025.2"),
     ],
 )
-def test_a_lock_whose_inputs_changed_is_refused_with_the_command_that_renews_it(changed, message: str) -> None:
+def test_a_lock_whose_inputs_changed_is_refused_with_the_command_that_renews_it(
+    changed: Dict[str, Any], message: str
+) -> None:
     with pytest.raises(LockError) as refusal:
         check(**changed)
     assert str(refusal.value) == f"{ORIGIN} is stale: {message}. {REMEDY}"
