@@ -29,6 +29,12 @@ class TargetError(ImagekitError):
     """An interpreter version or machine that images cannot have."""
 
 
+def check_python_version(version: str) -> None:
+    """Raise :class:`TargetError` unless ``version`` looks like ``3.11``."""
+    if not re.fullmatch(r"3\.[1-9][0-9]*", version):
+        raise TargetError(f"{version!r} is not a Python version of the form 3.N, such as 3.11")
+
+
 @dataclass(frozen=True)
 class TargetPython:
     """CPython ``version`` (``3.11``) on Linux with ``glibc`` (``(2, 36)``) on ``machine`` (``x86_64``).
@@ -41,8 +47,7 @@ class TargetPython:
     machine: str
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"3\.[1-9][0-9]*", self.version):
-            raise TargetError(f"{self.version!r} is not a Python version of the form 3.N, such as 3.11")
+        check_python_version(self.version)
         if self.machine not in MACHINES:
             raise TargetError(f"{self.machine!r} is not a machine that images are built for: {', '.join(MACHINES)}")
 
