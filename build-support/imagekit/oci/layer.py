@@ -21,7 +21,8 @@ from imagekit.errors import ImagekitError
 from imagekit.oci import media_types
 from imagekit.oci.atomic_file import temporary_file, write_all, write_atomically
 from imagekit.oci.compression import ZSTD, Compression
-from imagekit.oci.digest import Digest, DigestError
+from imagekit.oci.descriptor import Descriptor, parse_digest
+from imagekit.oci.digest import Digest
 from imagekit.oci.entry import Entry, EntryKind, FileSlice, Piece, directory
 from imagekit.oci.json_document import Document, Json, render
 from imagekit.oci.tar_format import END, encode_header, padding
@@ -71,21 +72,19 @@ class Layer:
             raise document.refusal(
                 "mediaType", f"no layer has the media type {media_type!r}; use one of {sorted(media_types.LAYERS)}."
             )
-        digests = []
-        for key in ("digest", "diff_id"):
-            try:
-                digests.append(Digest.parse(document.string(key)))
-            except DigestError as error:
-                raise document.refusal(key, error) from None
         return cls(
             media_type,
-            digests[0],
+            parse_digest(document, "digest"),
             document.integer("size"),
-            digests[1],
+            parse_digest(document, "diff_id"),
             document.integer("unpacked_size"),
             document.integer("entries"),
             document.string("created_by"),
         )
+
+    @property
+    def descriptor(self) -> Descriptor:
+        return Descriptor(self.media_type, self.digest, self.size)
 
     def to_json(self) -> Json:
         return {
@@ -115,13 +114,13 @@ def write_layer(
     Raises :class:`LayerError` for pieces that collide, hardlinks out of their piece, files that changed while they were
     read, and a full disk. Nothing is left behind then.
     """
-    entries = _merge(pieces)
-    size = sum(len(encode_header(entry, 0)) + entry.size + padding(entry.size) for entry in entries) + len(END)
+    members = [(entry, encode_header(entry, SOURCE_DATE_EPOCH)) for entry in _merge(pieces)]
+    size = sum(len(header) + entry.size + padding(entry.size) for entry, header in members) + len(END)
     blobs = output_dir / "blobs" / "sha256"
     try:
         with temporary_file(blobs) as file:
-            diff_id, digest, compressed_size = _write(entries, file, compression, size)
-            layer = Layer(compression.media_type, digest, compressed_size, diff_id, size, len(entries), created_by)
+            diff_id, digest, compressed_size = _write(members, file, compression, size)
+            layer = Layer(compression.media_type, digest, compressed_size, diff_id, size, len(members), created_by)
             os.replace(file.name, blobs / digest.hex)
         write_atomically(output_dir / "layer.json", render(layer.to_json()))
     except OSError as error:
@@ -247,14 +246,14 @@ def _difference(one: Entry, other: Entry) -> str:
 
 
 def _write(
-    entries: List[Entry], file: BinaryIO, compression: Compression, size: int
+    members: List[Tuple[Entry, bytes]], file: BinaryIO, compression: Compression, size: int
 ) -> Tuple[Digest, Digest, int]:
     """Write the blob; returns diff_id, digest and the blob's size."""
     compressor = compression.compressor(size)
     diff_id = hashlib.sha256()
     digest = hashlib.sha256()
     compressed_size = 0
-    for block in _tar_blocks(entries):
+    for block in _tar_blocks(members):
         diff_id.update(block)
         compressed = compressor.compress(block)
         if compressed:
@@ -267,13 +266,13 @@ def _write(
     return Digest(diff_id.hexdigest()), Digest(digest.hexdigest()), compressed_size + len(compressed)
 
 
-def _tar_blocks(entries: List[Entry]) -> Iterator[bytes]:
+def _tar_blocks(members: List[Tuple[Entry, bytes]]) -> Iterator[bytes]:
     """The tar in blocks of one size, whatever the entries' sizes: a compressor may not depend on where files end."""
     buffer = bytearray()
     open_files: Dict[bytes, int] = {}
     with ExitStack() as stack:
-        for entry in entries:
-            buffer += encode_header(entry, SOURCE_DATE_EPOCH)
+        for entry, header in members:
+            buffer += header
             for block in _blocks(entry, open_files, stack, _BLOCK):
                 buffer += block
                 if len(buffer) >= _BLOCK:

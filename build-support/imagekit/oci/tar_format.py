@@ -23,11 +23,6 @@ def padding(size: int) -> int:
     return -size % BLOCK
 
 
-def encoded_size(entry: Entry) -> int:
-    """Bytes that the entry takes in an archive: headers, content and padding."""
-    return len(encode_header(entry, 0)) + entry.size + padding(entry.size)
-
-
 def encode_header(entry: Entry, mtime: int) -> bytes:
     """The header blocks of an entry, preceded by a pax header where needed; ``mtime`` in seconds since the epoch."""
     path = (entry.path + "/" if entry.kind is EntryKind.DIRECTORY else entry.path).encode("utf-8")
