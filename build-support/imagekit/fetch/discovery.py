@@ -28,6 +28,21 @@ CA_BUNDLES = (
     "etc/ssl/ca-bundle.pem",
     "etc/ssl/cert.pem",
 )
+#: What git, ssh and curl read of the user's environment.
+GIT_VARIABLES = (
+    "GIT_ASKPASS",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_NOSYSTEM",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_SSL_CAINFO",
+    "GIT_SSL_CAPATH",
+    "GIT_SSL_CERT",
+    "GIT_SSL_KEY",
+    "SSH_AUTH_SOCK",
+    "XDG_CONFIG_HOME",
+)
 TRUE_WORDS = ("1", "true", "yes", "on", "y", "t")
 
 
@@ -59,6 +74,7 @@ def discover(
         index_url=None if index_url is None else places.location(index_url),
         extra_index_urls=tuple(places.location(url) for url in extra),
         find_links=tuple(places.location(link) for link in uv.find_links or pip.words("find-links")),
+        git_environment=_git_environment(environ, home),
         http=HttpSettings(
             ca_bundle=_ca_bundle(places, pip),
             client_certificate=places.optional_path(environ.get("SSL_CLIENT_CERT") or pip.text("client-cert")),
@@ -402,3 +418,8 @@ def _netrc(places: _Places) -> Optional[str]:
     said = places.environ.get("NETRC")
     path = Path(said) if said else places.home / ".netrc"
     return str(path) if path.is_file() else None
+
+
+def _git_environment(environ: Mapping[str, str], home: Path) -> tuple[tuple[str, str], ...]:
+    found = {name: environ[name] for name in GIT_VARIABLES if environ.get(name)}
+    return tuple(sorted({**found, "HOME": str(home)}.items()))

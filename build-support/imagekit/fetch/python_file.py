@@ -13,7 +13,9 @@ from imagekit.fetch.settings import FetchSettings
 
 
 @dataclass(frozen=True)
-class _Place:
+class Place:
+    """One index or find-links location: its name for messages, and how to list the files it has of the project."""
+
     name: str
     list_files: Callable[[], tuple[FileLink, ...]]
 
@@ -27,7 +29,7 @@ def fetch_python_file(
     names. Raises :class:`DownloadError` naming each place and what was wrong there.
     """
     failures: list[tuple[str, DownloadError]] = []
-    for place in _places(settings, client, project):
+    for place in places(settings, client, project):
         try:
             _fetch_from(place, client, expected, destination)
             return
@@ -36,14 +38,15 @@ def fetch_python_file(
     raise _refusal(project, expected, failures)
 
 
-def _places(settings: FetchSettings, client: Client, project: str) -> Iterator[_Place]:
+def places(settings: FetchSettings, client: Client, project: str) -> Iterator[Place]:
+    """Where files of ``project`` may be, in the user's order."""
     for location in settings.find_links:
-        yield _Place(redact(location), lambda location=location: find_links(client, location))  # type: ignore[misc]
+        yield Place(redact(location), lambda location=location: find_links(client, location))  # type: ignore[misc]
     for url in settings.index_urls:
-        yield _Place(redact(url), lambda url=url: index_links(client, url, project))  # type: ignore[misc]
+        yield Place(redact(url), lambda url=url: index_links(client, url, project))  # type: ignore[misc]
 
 
-def _fetch_from(place: _Place, client: Client, expected: ExpectedFile, destination: Path) -> None:
+def _fetch_from(place: Place, client: Client, expected: ExpectedFile, destination: Path) -> None:
     try:
         links = [link for link in place.list_files() if link.filename == expected.name]
     except JsonRecordError as error:

@@ -55,6 +55,8 @@ class FetchSettings:
     find_links: tuple[str, ...] = ()
     #: Mirrors of a Debian archive; empty to use those of the machine's apt configuration.
     deb_mirrors: tuple[str, ...] = ()
+    #: Variables, by name, that let git find the user's configuration and credentials.
+    git_environment: tuple[tuple[str, str], ...] = ()
     http: HttpSettings = field(default_factory=HttpSettings)
 
     @property
@@ -66,7 +68,8 @@ class FetchSettings:
 
 def to_json(settings: FetchSettings) -> str:
     """``settings`` as a JSON document with sorted keys."""
-    return json.dumps({"format": FORMAT, **asdict(settings)}, indent=2, sort_keys=True) + "\n"
+    fields = {**asdict(settings), "format": FORMAT, "git_environment": dict(settings.git_environment)}
+    return json.dumps(fields, indent=2, sort_keys=True) + "\n"
 
 
 def from_json(text: str, origin: str) -> FetchSettings:
@@ -87,10 +90,15 @@ def from_json(text: str, origin: str) -> FetchSettings:
             extra_index_urls=document.texts("extra_index_urls"),
             find_links=document.texts("find_links"),
             deb_mirrors=document.texts("deb_mirrors"),
+            git_environment=_text_pairs(document.record("git_environment")),
             http=_http_settings(document.record("http")),
         )
     except JsonRecordError as error:
         raise SettingsError(str(error)) from None
+
+
+def _text_pairs(record: JsonRecord) -> tuple[tuple[str, str], ...]:
+    return tuple((name, record.text(name)) for name in sorted(record.fields))
 
 
 def _http_settings(record: JsonRecord) -> HttpSettings:
