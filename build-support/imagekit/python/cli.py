@@ -38,7 +38,7 @@ def _lock_tools(arguments: argparse.Namespace) -> None:
 
 def _configure_tools(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wheel", action="append", default=[], type=Path, metavar="FILE", help="may be repeated")
-    parser.add_argument("--imagekit", required=True, type=Path, metavar="DIR", help="the package's own folder")
+    parser.add_argument("--imagekit", type=Path, metavar="DIR", help="the package's own folder, to make the result run")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR")
 
 
@@ -64,13 +64,18 @@ def _venv_skeleton(arguments: argparse.Namespace) -> None:
 
 def _configure_files_piece(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", required=True, type=Path, metavar="DIR", help="laid out as the image's root")
+    parser.add_argument(
+        "--executable", action="append", default=[], metavar="PATH", help="path below DIR; default: what the modes say"
+    )
+    parser.add_argument("--no-executables", action="store_true", help="no file is executable, whatever the modes say")
     parser.add_argument("--output", required=True, type=Path, metavar="TAR")
 
 
 def _files_piece(arguments: argparse.Namespace) -> None:
     from imagekit.python.piece import write_files_piece
 
-    write_files_piece(arguments.root, arguments.output)
+    said = arguments.executable or arguments.no_executables
+    write_files_piece(arguments.root, arguments.output, frozenset(arguments.executable) if said else None)
 
 
 COMMANDS: Mapping[str, Command] = {

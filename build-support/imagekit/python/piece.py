@@ -6,7 +6,7 @@ import os
 import stat
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Iterable, Iterator
+from typing import BinaryIO, FrozenSet, Iterable, Iterator, Optional
 
 from imagekit.constants import SOURCE_DATE_EPOCH
 from imagekit.errors import ImagekitError
@@ -49,21 +49,30 @@ def root_owned(root: Path) -> Iterator[Entry]:
             yield replace(entry, uid=0, gid=0)
 
 
-def write_files_piece(root: Path, output: Path) -> None:
+def write_files_piece(root: Path, output: Path, executables: Optional[FrozenSet[str]] = None) -> None:
     """The piece that holds the files below ``root`` at the same paths in the image, without their directories.
+
+    ``executables`` are the paths below ``root`` of the files with mode 0755; where it is ``None``, their modes say. A
+    sandbox that links large files read-only shows all of them as executable, so a build must say which ones are.
 
     Directories are left to the layer, so that ``etc/keystone/keystone.conf`` does not decide the mode of ``/etc``.
     Raises :class:`FilesError` when there is nothing below ``root``, or an empty directory, which no Git tree keeps.
     """
     if not root.is_dir():
         raise FilesError(f"{root} is not a directory. Name the directory whose files go into the image.")
-    entries = tuple(root_owned(root))
+    entries = tuple(_with_mode(entry, executables) for entry in root_owned(root))
     parents = {str(parent) for entry in entries for parent in Path(entry.path).parents}
     files = tuple(entry for entry in entries if entry.kind is not EntryKind.DIRECTORY)
     empty = [entry for entry in entries if entry.kind is EntryKind.DIRECTORY and entry.path not in parents]
     if not files:
         raise FilesError(f"{root} holds no files. Add one, or leave the files out of the image.")
     write_piece((*files, *empty), output)
+
+
+def _with_mode(entry: Entry, executables: Optional[FrozenSet[str]]) -> Entry:
+    if executables is None or entry.kind is not EntryKind.FILE:
+        return entry
+    return replace(entry, mode=0o755 if entry.path in executables else 0o644)
 
 
 def _unlinked(path: Path, entry: Entry) -> Iterator[Entry]:

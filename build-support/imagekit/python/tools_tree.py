@@ -30,8 +30,10 @@ class ToolsError(ImagekitError):
     """Wheels that cannot be unpacked next to each other."""
 
 
-def write_tools(wheels: Sequence[Path], imagekit: Path, output: Path) -> None:
+def write_tools(wheels: Sequence[Path], imagekit: Optional[Path], output: Path) -> None:
     """Unpack ``wheels`` and copy the package ``imagekit``, byte-compile both, and rename the result to ``output``.
+
+    Without ``imagekit`` the directory holds the wheels only, for a caller that brings its own imagekit.
 
     Equal inputs give equal bytes. Raises :class:`ToolsError` when two wheels hold the same file, for a file that is no
     wheel, and when ``output`` is there already.
@@ -43,8 +45,9 @@ def write_tools(wheels: Sequence[Path], imagekit: Path, output: Path) -> None:
     try:
         for wheel in sorted(wheels, key=lambda wheel: wheel.name):
             _unpack(wheel, fresh)
-        _copy_sources(imagekit, fresh / "imagekit")
-        (fresh / "__main__.py").write_text(_MAIN)
+        if imagekit is not None:
+            _copy_sources(imagekit, fresh / "imagekit")
+            (fresh / "__main__.py").write_text(_MAIN)
         _byte_compile(fresh)
         fresh.chmod(0o755)
         fresh.rename(output)
