@@ -1,0 +1,335 @@
+"""`generate-lockfiles`: make the locks of releases, bases and our own tools, through Pants' own goal.
+
+Locks are where the network decides something, so each is made anew in every run and never taken from a cache.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, Optional, Tuple, Union
+
+from imagekit.sources.pin import parse_source_lock
+from pants.base.glob_match_error_behavior import GlobMatchErrorBehavior
+from pants.core.goals.generate_lockfiles import (
+    GenerateLockfile,
+    GenerateLockfileResult,
+    KnownUserResolveNames,
+    KnownUserResolveNamesRequest,
+    RequestedUserResolveNames,
+    UserGenerateLockfiles,
+)
+from pants.engine.addresses import Address
+from pants.engine.fs import AddPrefix, Digest, DigestContents, MergeDigests, PathGlobs
+from pants.engine.internals.selectors import Get, MultiGet
+from pants.engine.process import ProcessCacheScope
+from pants.engine.rules import collect_rules, rule
+from pants.engine.target import AllTargets, WrappedTarget, WrappedTargetRequest
+from pants.engine.unions import UnionRule
+from pants.util.frozendict import FrozenDict
+from pants.util.logging import LogLevel
+
+from c5c3.target_types import BaseField, BuilderField, DistributionField, DockerImage, ReleaseField, SystemPackagesField
+from c5c3.util_rules.debian import DebLockRequest, Distribution, DistributionRequest, LoadedDebLock
+from c5c3.util_rules.host import FETCH_SETTINGS
+from c5c3.util_rules.image import (
+    ImageAddress,
+    ImageAddressRequest,
+    ImageLayers,
+    ImageLayersRequest,
+    environment_request,
+    system_lock_name,
+)
+from c5c3.util_rules.layers import Rootfs, RootfsRequest
+from c5c3.util_rules.python import CONSTRAINTS_FILE, OVERRIDES_FILE, PythonEnvironmentRequest
+from c5c3.util_rules.source import (
+    REFS_FILE,
+    ComponentRef,
+    ComponentRequest,
+    PatchedSource,
+    Patches,
+    PatchesRequest,
+    PatchSourceRequest,
+)
+from c5c3.util_rules.step import Step, StepResult
+from c5c3.util_rules.tools import TOOLS_LOCK, UvWheel
+
+TOOLS_RESOLVE = "tools/imagekit"
+TOOLS_REQUIREMENTS = "3rdparty/tools/imagekit.in"
+_PREVIOUS = "previous"
+
+
+@dataclass(frozen=True)
+class GenerateDebLock(GenerateLockfile):
+    """The lock of a set of system packages."""
+
+    distribution: Distribution
+    name: str
+    requested: Tuple[str, ...]
+    extends: Optional[str]
+
+
+@dataclass(frozen=True)
+class GenerateServiceLock(GenerateLockfile):
+    """The pinned source and the Python lock of a service."""
+
+    environment: PythonEnvironmentRequest
+    distribution: Distribution
+    builder: Address
+    #: Resolve a branch anew, instead of keeping the commit that the last lock recorded.
+    move: bool = False
+
+
+@dataclass(frozen=True)
+class GenerateToolsLock(GenerateLockfile):
+    """The lock of imagekit's own tools."""
+
+
+class LockConflictError(Exception):
+    """Two images want different things of one lock."""
+
+
+@dataclass(frozen=True)
+class AllLocks:
+    """Every lock of this tree, by the name of its resolve."""
+
+    by_resolve: FrozenDict[str, Union[GenerateDebLock, GenerateServiceLock, GenerateToolsLock]]
+
+
+@rule(desc="Find all locks", level=LogLevel.DEBUG)
+async def find_locks(all_targets: AllTargets) -> AllLocks:
+    locks: "Dict[str, Union[GenerateDebLock, GenerateServiceLock, GenerateToolsLock]]" = {
+        TOOLS_RESOLVE: GenerateToolsLock(resolve_name=TOOLS_RESOLVE, lockfile_dest=TOOLS_LOCK, diff=False)
+    }
+    wanted_by: Dict[str, Address] = {}
+    for target in all_targets:
+        if not isinstance(target, DockerImage) or not target[DistributionField].value:
+            continue
+        distribution = await Get(Distribution, DistributionRequest(target[DistributionField].value, target.address))
+        found: "list[Union[GenerateDebLock, GenerateServiceLock]]" = []
+        if target[SystemPackagesField].value:
+            extends: Optional[str] = None
+            if target[BaseField].value:
+                base = await Get(
+                    ImageAddress, ImageAddressRequest(target[BaseField].value, BaseField.alias, target.address)
+                )
+                base_target = await Get(
+                    WrappedTarget, WrappedTargetRequest(base.address, description_of_origin="<infallible>")
+                )
+                extends = system_lock_name(base_target.target)
+            name = system_lock_name(target)
+            found.append(
+                GenerateDebLock(
+                    resolve_name=f"{distribution.name}/{name}",
+                    lockfile_dest=distribution.lock_path(name),
+                    diff=False,
+                    distribution=distribution,
+                    name=name,
+                    requested=tuple(sorted(target[SystemPackagesField].value)),
+                    extends=extends,
+                )
+            )
+        release = target[ReleaseField].value
+        if release and target[BuilderField].value:
+            environment = environment_request(target, release)
+            builder = await Get(
+                ImageAddress, ImageAddressRequest(target[BuilderField].value, BuilderField.alias, target.address)
+            )
+            found.append(
+                GenerateServiceLock(
+                    resolve_name=f"{release}/{environment.component}",
+                    lockfile_dest="",
+                    diff=False,
+                    environment=environment,
+                    distribution=distribution,
+                    builder=builder.address,
+                )
+            )
+        for lock in found:
+            other = locks.setdefault(lock.resolve_name, lock)
+            if other != lock:
+                raise LockConflictError(
+                    f"Targets {wanted_by[lock.resolve_name]} and {target.address} want different contents of the lock "
+                    f"{lock.resolve_name!r}. Give one of them a `system_lock` (or a `component`) of its own."
+                )
+            wanted_by.setdefault(lock.resolve_name, target.address)
+    return AllLocks(FrozenDict(locks))
+
+
+class KnownImageLocksRequest(KnownUserResolveNamesRequest):
+    pass
+
+
+class RequestedImageLocks(RequestedUserResolveNames):
+    pass
+
+
+@rule
+async def known_image_locks(_: KnownImageLocksRequest, locks: AllLocks) -> KnownUserResolveNames:
+    return KnownUserResolveNames(
+        names=tuple(sorted(locks.by_resolve)),
+        option_name="the `openstack_service` and `debian_base` targets",
+        requested_resolve_names_cls=RequestedImageLocks,
+    )
+
+
+@rule
+async def requested_image_locks(requested: RequestedImageLocks, locks: AllLocks) -> UserGenerateLockfiles:
+    return UserGenerateLockfiles([locks.by_resolve[name] for name in requested])
+
+
+@rule
+async def generate_deb_lock(request: GenerateDebLock) -> GenerateLockfileResult:
+    distribution = request.distribution
+    inputs = []
+    extends: Tuple[str, ...] = ()
+    if request.extends is not None:
+        base = await Get(
+            LoadedDebLock, DebLockRequest(distribution, request.extends, (), allow_stale=True)
+        )
+        inputs.append(base.digest)
+        extends = (f"--extends={base.path}",)
+    result = await Get(
+        StepResult,
+        Step(
+            "lock-debs",
+            (
+                *(f"--suite={suite}" for suite in distribution.suites),
+                *(f"--component={component}" for component in distribution.components),
+                "--architecture=amd64",
+                "--architecture=arm64",
+                *(f"--package={package}" for package in request.requested),
+                *extends,
+                f"--settings={FETCH_SETTINGS}",
+                f"--output={request.lockfile_dest}",
+            ),
+            description=f"Lock the system packages {request.resolve_name}",
+            inputs=await Get(Digest, MergeDigests(inputs)),
+            output_files=(request.lockfile_dest,),
+            level=LogLevel.INFO,
+            cache_scope=ProcessCacheScope.PER_SESSION,
+        ),
+    )
+    return GenerateLockfileResult(result.output, request.resolve_name, request.lockfile_dest)
+
+
+@rule
+async def generate_service_lock(request: GenerateServiceLock, uv: UvWheel) -> GenerateLockfileResult:
+    environment = request.environment
+    ref = await Get(ComponentRef, ComponentRequest, environment.component_request)
+    release = ref.release
+    lock_path = release.path(f"locks/{environment.component}.lock.json")
+    refs_path, constraints_path = release.path(REFS_FILE), release.path(CONSTRAINTS_FILE)
+    overrides_path = release.path(OVERRIDES_FILE)
+
+    previous_pin = await Get(Digest, PathGlobs([ref.pin_path]))
+    has_previous = bool(await Get(DigestContents, Digest, previous_pin))
+    pinned = await Get(
+        StepResult,
+        Step(
+            "lock-source",
+            (
+                f"--component={environment.component}",
+                f"--refs={refs_path}",
+                f"--release={release.name}",
+                *((f"--previous={_PREVIOUS}/{ref.pin_path}",) if has_previous else ()),
+                *(("--move",) if request.move else ()),
+                f"--settings={FETCH_SETTINGS}",
+                f"--output={ref.pin_path}",
+            ),
+            description=f"Pin the source of {request.resolve_name}",
+            inputs=await Get(
+                Digest,
+                MergeDigests(
+                    [await Get(Digest, PathGlobs([refs_path])), await Get(Digest, AddPrefix(previous_pin, _PREVIOUS))]
+                ),
+            ),
+            output_files=(ref.pin_path,),
+            level=LogLevel.INFO,
+            cache_scope=ProcessCacheScope.PER_SESSION,
+        ),
+    )
+    pin_contents = await Get(DigestContents, Digest, pinned.output)
+    pin = parse_source_lock(pin_contents[0].content.decode(), ref.pin_path).pin
+    patches = await Get(Patches, PatchesRequest(environment.component, release.name))
+    patched, builder = await MultiGet(
+        Get(PatchedSource, PatchSourceRequest(environment.component, release.name, pin, patches)),
+        Get(ImageLayers, ImageLayersRequest(request.builder)),
+    )
+    rootfs, constraints = await MultiGet(
+        Get(Rootfs, RootfsRequest(builder.layers)),
+        Get(
+            Digest,
+            PathGlobs(
+                [constraints_path, overrides_path],
+                glob_match_error_behavior=GlobMatchErrorBehavior.error,
+                description_of_origin=f"the constraints of release {release.name}",
+            ),
+        ),
+    )
+    result = await Get(
+        StepResult,
+        Step(
+            "lock-python",
+            (
+                f"--service={environment.component}",
+                f"--release={release.name}",
+                *(f"--requirement={requirement}" for requirement in environment.requirements(pin.project)),
+                f"--source={patched.path}",
+                f"--project={pin.project}",
+                f"--version={pin.version}",
+                f"--constraints={constraints_path}",
+                f"--overrides={overrides_path}",
+                f"--uv={uv.path}",
+                *rootfs.arguments,
+                f"--settings={FETCH_SETTINGS}",
+                f"--output={lock_path}",
+            ),
+            description=f"Lock the Python packages of {request.resolve_name}",
+            inputs=await Get(Digest, MergeDigests([patched.digest, rootfs.digest, constraints, uv.digest])),
+            output_files=(lock_path,),
+            level=LogLevel.INFO,
+            cache_scope=ProcessCacheScope.PER_SESSION,
+        ),
+    )
+    return GenerateLockfileResult(
+        await Get(Digest, MergeDigests([pinned.output, result.output])), request.resolve_name, lock_path
+    )
+
+
+@rule
+async def generate_tools_lock(request: GenerateToolsLock, uv: UvWheel) -> GenerateLockfileResult:
+    requirements = await Get(
+        Digest,
+        PathGlobs(
+            [TOOLS_REQUIREMENTS],
+            glob_match_error_behavior=GlobMatchErrorBehavior.error,
+            description_of_origin="the requirements of imagekit's own tools",
+        ),
+    )
+    result = await Get(
+        StepResult,
+        Step(
+            "lock-tools",
+            (
+                f"--requirements={TOOLS_REQUIREMENTS}",
+                f"--uv={uv.path}",
+                f"--settings={FETCH_SETTINGS}",
+                f"--output={request.lockfile_dest}",
+            ),
+            description="Lock imagekit's own tools",
+            inputs=await Get(Digest, MergeDigests([requirements, uv.digest])),
+            output_files=(request.lockfile_dest,),
+            level=LogLevel.INFO,
+            cache_scope=ProcessCacheScope.PER_SESSION,
+        ),
+    )
+    return GenerateLockfileResult(result.output, request.resolve_name, request.lockfile_dest)
+
+
+def rules():
+    return (
+        *collect_rules(),
+        UnionRule(KnownUserResolveNamesRequest, KnownImageLocksRequest),
+        UnionRule(RequestedUserResolveNames, RequestedImageLocks),
+        *(UnionRule(GenerateLockfile, lock) for lock in (GenerateDebLock, GenerateServiceLock, GenerateToolsLock)),
+    )

@@ -1,0 +1,101 @@
+"""`package`: write an image as an OCI image layout."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from pants.base.build_environment import get_buildroot
+from pants.core.goals.package import BuiltPackage, BuiltPackageArtifact, PackageFieldSet
+from pants.core.util_rules.distdir import DistDir
+from pants.engine.fs import EMPTY_DIGEST
+from pants.engine.internals.selectors import Get
+from pants.engine.process import ProcessCacheScope
+from pants.engine.rules import collect_rules, rule
+from pants.engine.unions import UnionRule
+from pants.util.logging import LogLevel
+
+from c5c3.subsystems.images import ImagesSubsystem
+from c5c3.target_types import (
+    BaseField,
+    ComponentField,
+    DockerArchiveField,
+    DockerImageDependenciesField,
+    ImageOutputPathField,
+    ReleaseField,
+    RepositoryField,
+)
+from c5c3.util_rules.image import BuiltImage, ImageLayout, ImageRequest
+from c5c3.util_rules.step import Step, StepResult
+
+
+@dataclass(frozen=True)
+class DockerImagePackageFieldSet(PackageFieldSet):
+    required_fields = (DockerImageDependenciesField, BaseField)
+
+    output_path: ImageOutputPathField
+    docker_archive: DockerArchiveField
+    component: ComponentField
+    release: ReleaseField
+    repository: RepositoryField
+
+
+def image_repository(field_set: DockerImagePackageFieldSet, options: ImagesSubsystem) -> str:
+    """The repository of an image, without registry and tag."""
+    template = field_set.repository.value or options.default_repository
+    name = field_set.component.value or field_set.address.target_name
+    return template.format(name=name, release=field_set.release.value or "")
+
+
+def readable_size(size: int) -> str:
+    """``size`` in bytes as `43.1 MB` (powers of ten)."""
+    value, units = float(size), ["B", "kB", "MB", "GB"]
+    while value >= 1000 and len(units) > 1:
+        value /= 1000
+        units.pop(0)
+    return f"{value:.0f} {units[0]}" if units[0] == "B" else f"{value:.1f} {units[0]}"
+
+
+def describe(image: BuiltImage) -> "list[str]":
+    """The lines that say what was built: digest, size, and a line for each layer."""
+    return [
+        f"  digest  {image.digest}",
+        f"  size    {readable_size(image.size)} compressed, {len(image.layers)} layers",
+        *(
+            f"          {readable_size(blob.layer.size):>9}  {str(blob.layer.digest)[:19]}  {blob.layer.created_by}"
+            for blob in image.layers
+        ),
+    ]
+
+
+@rule(desc="Write an image layout", level=LogLevel.DEBUG)
+async def package_image(
+    field_set: DockerImagePackageFieldSet, dist_dir: DistDir, options: ImagesSubsystem
+) -> BuiltPackage:
+    image = await Get(BuiltImage, ImageRequest(field_set.address))
+    layout = await Get(ImageLayout, BuiltImage, image)
+    relative_path = field_set.output_path.value_or_default(file_ending=None)
+    path = os.path.join(dist_dir.relpath, relative_path)
+    arguments = ["--layout=layout", f"--destination={os.path.join(get_buildroot(), path)}"]
+    lines = [f"Wrote {path}", *describe(image)]
+    reference = f"{image_repository(field_set, options)}:{image.tags[0]}"
+    if options.archive or field_set.docker_archive.value:
+        arguments += [f"--docker-archive={os.path.join(get_buildroot(), path)}.tar", f"--tag={reference}"]
+        lines.append(f"  archive {path}.tar ({reference})")
+    # Not through the digest of the package: the goal would delete the last good image before it writes the new one.
+    # This step replaces it in one move, and only where it differs.
+    await Get(
+        StepResult,
+        Step(
+            "export-layout",
+            tuple(arguments),
+            description=f"Write {path}",
+            inputs=layout.digest,
+            cache_scope=ProcessCacheScope.PER_SESSION,
+        ),
+    )
+    return BuiltPackage(EMPTY_DIGEST, (BuiltPackageArtifact(None, tuple(lines)),))
+
+
+def rules():
+    return (*collect_rules(), UnionRule(PackageFieldSet, DockerImagePackageFieldSet))

@@ -1,0 +1,60 @@
+"""`test`: give Python tests the images that they test."""
+
+from __future__ import annotations
+
+from pants.backend.python.goals.pytest_runner import PytestPluginSetup, PytestPluginSetupRequest
+from pants.backend.python.target_types import PythonTestsGeneratorTarget, PythonTestTarget
+from pants.engine.addresses import Addresses, UnparsedAddressInputs
+from pants.engine.fs import AddPrefix, Digest, MergeDigests, RemovePrefix
+from pants.engine.internals.selectors import Get, MultiGet
+from pants.engine.rules import collect_rules, rule
+from pants.engine.target import FieldSetsPerTarget, FieldSetsPerTargetRequest, SpecialCasedDependencies, Target, Targets
+from pants.engine.unions import UnionRule
+from pants.util.strutil import help_text
+
+from c5c3.goals.package import DockerImagePackageFieldSet
+from c5c3.util_rules.image import BuiltImage, ImageLayout, ImageRequest
+
+
+class TestImagesField(SpecialCasedDependencies):
+    alias = "images"
+    help = help_text(
+        """
+        Addresses of `docker_image` targets that the tests need. Each is there as an OCI image layout, at its output
+        path below the folder that the tests start in: `images/keystone/2025.2`.
+
+        A test runs again only when an image it names changed.
+
+        Example: `images=["services/keystone#image@release=2025.2"]`.
+        """
+    )
+
+
+class TestImagesRequest(PytestPluginSetupRequest):
+    @classmethod
+    def is_applicable(cls, target: Target) -> bool:
+        return bool(target.has_field(TestImagesField) and target[TestImagesField].value)
+
+
+@rule
+async def provide_images(request: TestImagesRequest) -> PytestPluginSetup:
+    addresses = await Get(Addresses, UnparsedAddressInputs, request.target[TestImagesField].to_unparsed_address_inputs())
+    targets = await Get(Targets, Addresses, addresses)
+    field_sets = await Get(FieldSetsPerTarget, FieldSetsPerTargetRequest(DockerImagePackageFieldSet, targets))
+    images = await MultiGet(Get(BuiltImage, ImageRequest(field_set.address)) for field_set in field_sets.field_sets)
+    layouts = await MultiGet(Get(ImageLayout, BuiltImage, image) for image in images)
+    bare = await MultiGet(Get(Digest, RemovePrefix(layout.digest, "layout")) for layout in layouts)
+    placed = await MultiGet(
+        Get(Digest, AddPrefix(digest, field_set.output_path.value_or_default(file_ending=None)))
+        for digest, field_set in zip(bare, field_sets.field_sets)
+    )
+    return PytestPluginSetup(await Get(Digest, MergeDigests(placed)))
+
+
+def rules():
+    return (
+        *collect_rules(),
+        UnionRule(PytestPluginSetupRequest, TestImagesRequest),
+        PythonTestTarget.register_plugin_field(TestImagesField),
+        PythonTestsGeneratorTarget.register_plugin_field(TestImagesField, as_moved_field=True),
+    )

@@ -1,0 +1,54 @@
+"""OpenStack container images: `openstack_service`, `patch_set`, `docker_image` and what they stand on."""
+
+from __future__ import annotations
+
+from c5c3.goals import lockfiles, package, run, test_images, update_sources
+from c5c3.subsystems.debian import DebianSubsystem
+from c5c3.subsystems.images import ImagesSubsystem
+from c5c3.target_types import (
+    DebianBase,
+    DebLockTarget,
+    DockerImage,
+    OpenstackRelease,
+    OpenstackService,
+    PatchSet,
+    PatchSets,
+    ReleaseFile,
+)
+from c5c3.util_rules import debian, dependencies, fetched, host, image, layers, python, source, step, targets, tools
+
+
+def target_types():
+    return [
+        DebianBase,
+        DebLockTarget,
+        DockerImage,
+        OpenstackRelease,
+        OpenstackService,
+        PatchSet,
+        PatchSets,
+        ReleaseFile,
+    ]
+
+
+def rules():
+    return [
+        *DebianSubsystem.rules(),
+        *ImagesSubsystem.rules(),
+        *debian.rules(),
+        *dependencies.rules(),
+        *fetched.rules(),
+        *host.rules(),
+        *image.rules(),
+        *layers.rules(),
+        *lockfiles.rules(),
+        *package.rules(),
+        *python.rules(),
+        *run.rules(),
+        *source.rules(),
+        *step.rules(),
+        *targets.rules(),
+        *test_images.rules(),
+        *tools.rules(),
+        *update_sources.rules(),
+    ]

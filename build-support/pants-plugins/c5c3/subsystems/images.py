@@ -1,0 +1,62 @@
+"""Options for every image."""
+
+from __future__ import annotations
+
+from pants.option.option_types import BoolOption, EnumOption, IntOption, StrListOption, StrOption
+from pants.option.subsystem import Subsystem
+from pants.util.docutil import bin_name
+from pants.util.strutil import softwrap
+from enum import Enum
+
+
+class Compression(Enum):
+    """How layers are compressed."""
+
+    ZSTD = "zstd"
+    GZIP = "gzip"
+
+
+class ImagesSubsystem(Subsystem):
+    options_scope = "images"
+    help = "How `docker_image` targets become OCI images."
+
+    compression = EnumOption(
+        default=Compression.ZSTD,
+        help=softwrap(
+            """
+            The compression of layers. `zstd` is smaller and faster; `gzip` is for engines that cannot read `zstd` (Docker
+            before 23, containerd before 1.5). Both come from libraries pinned by hash, so the bytes do not depend on
+            the machine.
+            """
+        ),
+    )
+    compression_level = IntOption(
+        default=None,
+        help="The level of the compression. Defaults to 9 for `zstd` and 6 for `gzip`. A change changes every digest.",
+    )
+    archive = BoolOption(
+        default=False,
+        help=softwrap(
+            f"""
+            If true, `{bin_name()} package` writes, beside each image layout, a `.tar` that `docker load` (20.10 and
+            newer) and `podman load` accept. The field `docker_archive` does so for one image.
+            """
+        ),
+    )
+    default_repository = StrOption(
+        default="c5c3/{name}",
+        help="The repository of an image whose `repository` field is not set. `{name}` is the component or base.",
+    )
+    registries = StrListOption(
+        default=["ghcr.io"],
+        help="The registries of an image whose `registries` field is not set.",
+    )
+    engine = StrOption(
+        default=None,
+        help=softwrap(
+            f"""
+            The container engine that `{bin_name()} run` uses: `docker` or `podman`. Defaults to the first of them that is
+            installed.
+            """
+        ),
+    )

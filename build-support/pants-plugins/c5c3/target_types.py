@@ -1,0 +1,661 @@
+"""The targets that describe images and what goes into them."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Iterable, Optional, Tuple
+
+from pants.core.goals.package import OutputPathField
+from pants.core.goals.run import RestartableField
+from pants.engine.addresses import Address
+from pants.engine.fs import GlobMatchErrorBehavior
+from pants.engine.target import (
+    COMMON_TARGET_FIELDS,
+    BoolField,
+    Dependencies,
+    DictStringToStringField,
+    InvalidFieldException,
+    MultipleSourcesField,
+    OverridesField,
+    SingleSourceField,
+    StringField,
+    StringSequenceField,
+    Target,
+    TargetFilesGenerator,
+    TargetGenerator,
+)
+from pants.util.docutil import bin_name
+from pants.util.strutil import help_text, softwrap
+
+_RELEASE = re.compile(r"[0-9]{4}\.[0-9]+|[a-z][a-z0-9.-]*")
+_COMPONENT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+
+
+def _check_name(pattern: "re.Pattern[str]", alias: str, value: Optional[str], address: Address, example: str) -> None:
+    if value is not None and not pattern.fullmatch(value):
+        raise InvalidFieldException(
+            f"The `{alias}` field in target {address} must be a name like {example}, but was {value!r}."
+        )
+
+
+# -----------------------------------------------------------------------------------------------
+# Fields that say what an image holds
+# -----------------------------------------------------------------------------------------------
+
+
+class ReleaseField(StringField):
+    alias = "release"
+    help = help_text(
+        f"""
+        The OpenStack release to build for: a folder of `3rdparty/releases/`.
+
+        Use `parametrize` to build one service for several releases. Each gets an address of its own:
+
+            openstack_service(name="nova", release=parametrize("2025.1", "2025.2"))
+
+            {bin_name()} package services/nova:nova@release=2025.2
+        """
+    )
+
+    @classmethod
+    def compute_value(cls, raw_value: Optional[str], address: Address) -> Optional[str]:
+        value = super().compute_value(raw_value, address)
+        _check_name(_RELEASE, cls.alias, value, address, "'2025.2'")
+        return value
+
+
+class RequiredReleaseField(ReleaseField):
+    required = True
+
+
+class ComponentField(StringField):
+    alias = "component"
+    help = help_text(
+        """
+        The name of the component in the release's `source-refs.yaml`, in `patches/<component>/<release>/` and in the
+        image's repository. Defaults to the name of the target.
+
+        Example: `keystone`.
+        """
+    )
+
+    @classmethod
+    def compute_value(cls, raw_value: Optional[str], address: Address) -> Optional[str]:
+        value = super().compute_value(raw_value, address)
+        _check_name(_COMPONENT, cls.alias, value, address, "'keystone' or 'oslo.messaging'")
+        return value
+
+
+class ExtrasField(StringSequenceField):
+    alias = "extras"
+    default = ()
+    help = help_text(
+        """
+        Extras of the component's Python distribution to install.
+
+        Example: `extras=["ldap"]` installs `keystone[ldap]`.
+        """
+    )
+
+
+class PythonPackagesField(StringSequenceField):
+    alias = "python_packages"
+    default = ()
+    help = help_text(
+        f"""
+        Python packages to install beside the component, as requirements without a version: the release's
+        `upper-constraints.txt` and `constraint-overrides.txt` say which.
+
+        Example: `python_packages=["uwsgi", "pymysql"]`. Renew the lock after a change with
+        `{bin_name()} generate-lockfiles --resolve=<release>/<component>`.
+        """
+    )
+
+
+class BaseField(StringField):
+    alias = "base"
+    help = help_text(
+        """
+        The address of the `docker_image` whose layers this image stands on.
+
+        Example: `base="3rdparty/bases/bookworm#python-base"`.
+        """
+    )
+
+
+class ServiceBaseField(StringField):
+    alias = "base"
+    default = "3rdparty/bases/bookworm"
+    help = help_text(
+        """
+        The address of the `debian_base` that the service runs on. The image stands on its `#python-base`; wheels that
+        need a compiler are built in its `#venv-builder`, which never reaches the image.
+
+        Example: `base="3rdparty/bases/bookworm"`.
+        """
+    )
+
+
+class BuilderField(StringField):
+    alias = "builder"
+    help = help_text(
+        """
+        The address of the `docker_image` in which wheels are built from source. Nothing of it reaches this image.
+
+        Example: `builder="3rdparty/bases/bookworm#venv-builder"`.
+        """
+    )
+
+
+class SystemPackagesField(StringSequenceField):
+    alias = "system_packages"
+    default = ()
+    help = help_text(
+        f"""
+        Packages of the base's distribution to add. Their maintainer scripts run, and the packages they depend on come
+        along; recommended packages do not.
+
+        Example: `system_packages=["qemu-utils"]`. Renew the lock after a change with
+        `{bin_name()} generate-lockfiles --resolve=<base>/<component>`.
+        """
+    )
+
+
+class SystemLockField(StringField):
+    alias = "system_lock"
+    help = help_text(
+        """
+        The name of the lock, in the base's `locks/`, that holds `system_packages`. Defaults to the component.
+
+        Name two locks apart where the system packages differ by release.
+        """
+    )
+
+
+class DistributionField(StringField):
+    alias = "distribution"
+    help = "The address of the `debian_base` whose suites and locks the system packages come from."
+
+
+class FilesField(MultipleSourcesField):
+    alias = "files"
+    default = ("files/**",)
+    default_glob_match_error_behavior = GlobMatchErrorBehavior.ignore
+    help = help_text(
+        """
+        Files to add on top. What lies below `files/` beside the BUILD file goes to the same path in the image, owned
+        by root, with mode 0755 where it is executable here and 0644 elsewhere.
+
+        Example: `services/keystone/files/etc/keystone/keystone.conf` becomes `/etc/keystone/keystone.conf`.
+        """
+    )
+
+
+class ExcludeTestsField(BoolField):
+    alias = "exclude_tests"
+    default = True
+    help = help_text(
+        """
+        Leave the unit tests that the component's own wheel carries (`<package>/tests/`) out of the image. They are of
+        no use at run time and a large part of the wheel.
+        """
+    )
+
+
+# -----------------------------------------------------------------------------------------------
+# Fields of the image configuration
+# -----------------------------------------------------------------------------------------------
+
+
+class EntrypointField(StringSequenceField):
+    alias = "entrypoint"
+    help = 'What the container starts, as a list of arguments. Example: `entrypoint=["/usr/bin/dumb-init", "--"]`.'
+
+
+class CommandField(StringSequenceField):
+    alias = "command"
+    help = 'The default arguments of the container. Example: `command=["keystone-manage", "--help"]`.'
+
+
+class EnvironmentField(DictStringToStringField):
+    alias = "environment"
+    help = help_text(
+        """
+        Environment variables of the container, added to those of the base.
+
+        Example: `environment={"OS_SERVICE": "keystone"}`.
+        """
+    )
+
+
+class UserField(StringField):
+    alias = "user"
+    help = "The user that the container runs as. Defaults to the base's. Example: `user=\"openstack\"`."
+
+
+class WorkingDirectoryField(StringField):
+    alias = "working_directory"
+    help = "The directory that the container starts in. Defaults to the base's."
+
+    @classmethod
+    def compute_value(cls, raw_value: Optional[str], address: Address) -> Optional[str]:
+        value = super().compute_value(raw_value, address)
+        if value is not None and not value.startswith("/"):
+            raise InvalidFieldException(
+                f"The `{cls.alias}` field in target {address} must be an absolute path, but was {value!r}. "
+                f"Use {'/' + value!r}."
+            )
+        return value
+
+
+class ImageLabelsField(DictStringToStringField):
+    alias = "image_labels"
+    help = help_text(
+        """
+        Labels of the image, added to the standard `org.opencontainers.image.*` ones.
+
+        Example: `image_labels={"org.opencontainers.image.vendor": "example"}`.
+        """
+    )
+
+
+class ImageTagsField(StringSequenceField):
+    alias = "image_tags"
+    help = help_text(
+        """
+        Tags of the image. Defaults to the upstream version, with `-p<N>` when N patches are applied.
+
+        Placeholders in curly braces: `{version}`, `{patches}`, `{release}`, `{tag}` (the default tag).
+
+        Example: `image_tags=["{tag}", "{version}-{release}"]`.
+        """
+    )
+
+
+class RepositoryField(StringField):
+    alias = "repository"
+    help = help_text(
+        """
+        The repository of the image, without registry and tag. Defaults to `[images].default_repository`.
+
+        Placeholders in curly braces: `{name}` (the component), `{release}`.
+
+        Example: `repository="c5c3/{name}"`.
+        """
+    )
+
+
+class RegistriesField(StringSequenceField):
+    alias = "registries"
+    help = help_text(
+        """
+        The registries that the image belongs to, as addresses: `["ghcr.io"]`. Defaults to `[images].registries`.
+        """
+    )
+
+
+class SkipPushField(BoolField):
+    alias = "skip_push"
+    default = False
+    help = f"If true, do not push this image to registries when running `{bin_name()} publish`."
+
+
+class DockerArchiveField(BoolField):
+    alias = "docker_archive"
+    default = False
+    help = help_text(
+        f"""
+        If true, `{bin_name()} package` writes `<output path>.tar` too: an archive that `docker load` (20.10 and newer)
+        and `podman load` accept. `--images-archive` does so for every image.
+        """
+    )
+
+
+class ImageOutputPathField(OutputPathField):
+    help = help_text(
+        f"""
+        Where `{bin_name()} package` writes the OCI image layout, below `--distdir`.
+
+        Defaults to `images/<component>/<release>` for a service and `images/<name>` for a base.
+        """
+    )
+
+
+class DockerImageDependenciesField(Dependencies):
+    pass
+
+
+_IMAGE_CONFIGURATION_FIELDS = (
+    EntrypointField,
+    CommandField,
+    EnvironmentField,
+    UserField,
+    WorkingDirectoryField,
+    ImageLabelsField,
+    ImageTagsField,
+    RepositoryField,
+    RegistriesField,
+    SkipPushField,
+    DockerArchiveField,
+    ImageOutputPathField,
+    RestartableField,
+)
+
+_SERVICE_CONTENT_FIELDS = (
+    ComponentField,
+    ExtrasField,
+    PythonPackagesField,
+    SystemPackagesField,
+    SystemLockField,
+    ExcludeTestsField,
+    FilesField,
+)
+
+
+class DockerImage(Target):
+    alias = "docker_image"
+    core_fields = (
+        *COMMON_TARGET_FIELDS,
+        DockerImageDependenciesField,
+        BaseField,
+        BuilderField,
+        DistributionField,
+        ReleaseField,
+        *_SERVICE_CONTENT_FIELDS,
+        *_IMAGE_CONFIGURATION_FIELDS,
+    )
+    help = help_text(
+        f"""
+        An OCI image put together from layers; no container engine is needed.
+
+        Bottom to top: the layers of `base`; what `system_packages` add; and, where `release` names one, the virtual
+        environment `/var/lib/openstack` with the component and its locked dependencies; the `files`.
+
+        `openstack_service` and `debian_base` generate these. Write one by hand for an image that adds system packages
+        or files to another one:
+
+            docker_image(
+                name="keystone-debug",
+                base="services/keystone@release=2025.2",
+                distribution="3rdparty/bases/bookworm",
+                system_packages=["strace"],
+                system_lock="keystone-debug",
+            )
+
+        `{bin_name()} package` writes an OCI image layout to `dist/images/…` and prints its digest;
+        `{bin_name()} run` loads it into Docker or Podman and runs it.
+        """
+    )
+
+
+class OpenstackService(TargetGenerator):
+    alias = "openstack_service"
+    generated_target_cls = DockerImage
+    core_fields = (*COMMON_TARGET_FIELDS,)
+    copied_fields = COMMON_TARGET_FIELDS
+    moved_fields = (
+        RequiredReleaseField,
+        ServiceBaseField,
+        *_SERVICE_CONTENT_FIELDS,
+        *_IMAGE_CONFIGURATION_FIELDS,
+        DockerImageDependenciesField,
+    )
+    help = help_text(
+        f"""
+        One OpenStack service, for one release or, with `parametrize`, for several. Generates its `docker_image`.
+
+        The component's source is the one that `3rdparty/releases/<release>/source-refs.yaml` names, with the patches
+        of `patches/<component>/<release>/` applied; its dependencies are those of
+        `3rdparty/releases/<release>/locks/<component>.lock.json`.
+
+            openstack_service(
+                name="keystone",
+                release=parametrize("2025.2"),
+                extras=["ldap"],
+                python_packages=["uwsgi", "pymysql"],
+                system_packages=["xmlsec1"],
+            )
+
+        After a change of extras or packages, `{bin_name()} generate-lockfiles` renews the locks.
+        """
+    )
+
+
+# -----------------------------------------------------------------------------------------------
+# Bases
+# -----------------------------------------------------------------------------------------------
+
+
+class SuitesField(StringSequenceField):
+    alias = "suites"
+    required = True
+    help = 'The suites of the distribution that packages are locked from. Example: `suites=["bookworm"]`.'
+
+
+class ComponentsField(StringSequenceField):
+    alias = "components"
+    default = ("main",)
+    help = 'The components of the suites. Example: `components=["main"]`.'
+
+
+class PythonVersionField(StringField):
+    alias = "python"
+    required = True
+    help = 'The version of the base\'s Python. Example: `python="3.11"`.'
+
+    @classmethod
+    def compute_value(cls, raw_value: Optional[str], address: Address) -> Optional[str]:
+        value = super().compute_value(raw_value, address)
+        if value is not None and not re.fullmatch(r"3\.[0-9]+", value):
+            raise InvalidFieldException(
+                f"The `{cls.alias}` field in target {address} must be a version like '3.11', but was {value!r}."
+            )
+        return value
+
+
+class GlibcVersionField(StringField):
+    alias = "glibc"
+    required = True
+    help = help_text(
+        """
+        The version of the base's C library: decides which `manylinux` wheels fit. Example: `glibc="2.36"`.
+        """
+    )
+
+    @classmethod
+    def compute_value(cls, raw_value: Optional[str], address: Address) -> Optional[str]:
+        value = super().compute_value(raw_value, address)
+        if value is not None and not re.fullmatch(r"2\.[0-9]+", value):
+            raise InvalidFieldException(
+                f"The `{cls.alias}` field in target {address} must be a version like '2.36', but was {value!r}."
+            )
+        return value
+
+
+class BasePackagesField(StringSequenceField):
+    alias = "packages"
+    required = True
+    help = "The packages of the runtime base (`#python-base`), beside the distribution's essential ones."
+
+
+class BuilderPackagesField(StringSequenceField):
+    alias = "builder_packages"
+    required = True
+    help = "The packages that `#venv-builder` adds to the runtime base: compilers and headers."
+
+
+class DebLockSourceField(SingleSourceField):
+    help = "The lock file."
+
+
+class DebLockTarget(Target):
+    alias = "deb_lock"
+    core_fields = (*COMMON_TARGET_FIELDS, DebLockSourceField)
+    help = help_text(
+        f"""
+        The lock of a set of Debian packages: every package with version, size and SHA-256, from an index whose
+        signature was checked. Generated by `debian_base` for each file of its `locks/`, and made by
+        `{bin_name()} generate-lockfiles`.
+        """
+    )
+
+
+class DebianBase(TargetGenerator):
+    alias = "debian_base"
+    generated_target_cls = DockerImage
+    core_fields = (
+        *COMMON_TARGET_FIELDS,
+        SuitesField,
+        ComponentsField,
+        PythonVersionField,
+        GlibcVersionField,
+        BasePackagesField,
+        BuilderPackagesField,
+        RepositoryField,
+        RegistriesField,
+    )
+    copied_fields = COMMON_TARGET_FIELDS
+    moved_fields = (SkipPushField,)
+    help = help_text(
+        f"""
+        A Debian release that images stand on, locked package by package. Generates two `docker_image` targets,
+        `#python-base` (what every service runs on) and `#venv-builder` (the same with compilers, in which wheels are
+        built), and a `deb_lock` for each lock in `locks/`.
+
+        Maintainer scripts really run and the dpkg database is real, so scanners see every package.
+
+            debian_base(
+                name="bookworm",
+                suites=["bookworm"],
+                python="3.11",
+                glibc="2.36",
+                packages=["python3", "ca-certificates"],
+                builder_packages=["gcc", "python3-dev"],
+            )
+
+        After a change, `{bin_name()} generate-lockfiles --resolve=bookworm/python-base` renews the lock.
+        """
+    )
+
+
+# -----------------------------------------------------------------------------------------------
+# Releases
+# -----------------------------------------------------------------------------------------------
+
+
+class ReleaseFileSourceField(SingleSourceField):
+    help = "The file."
+
+
+class ReleaseFile(Target):
+    alias = "openstack_release_file"
+    core_fields = (*COMMON_TARGET_FIELDS, ReleaseFileSourceField, ReleaseField)
+    help = "One file of an OpenStack release: references, constraints, overrides or a lock."
+
+
+class ReleaseFilesField(MultipleSourcesField):
+    default = (
+        "source-refs.yaml",
+        "upper-constraints.txt",
+        "constraint-overrides.txt",
+        "sources/*.json",
+        "locks/*.lock.json",
+    )
+    default_glob_match_error_behavior = GlobMatchErrorBehavior.ignore
+    help = "The files of the release."
+
+
+class OpenstackRelease(TargetFilesGenerator):
+    alias = "openstack_release"
+    generated_target_cls = ReleaseFile
+    core_fields = (*COMMON_TARGET_FIELDS, ReleaseFilesField, OverridesField)
+    copied_fields = COMMON_TARGET_FIELDS
+    moved_fields = (RequiredReleaseField,)
+    help = help_text(
+        f"""
+        One OpenStack release: the folder that says what is built for it.
+
+        `source-refs.yaml` names the source of each component; `upper-constraints.txt` is upstream's, unchanged;
+        `constraint-overrides.txt` replaces, adds or removes pins, with the reason; `sources/` and `locks/` are written
+        by `{bin_name()} generate-lockfiles`. A file-level target each, so that `--changed-since` names exactly the
+        images that a changed file touches.
+
+            openstack_release(name="2025.2", release="2025.2")
+        """
+    )
+
+
+# -----------------------------------------------------------------------------------------------
+# Patches
+# -----------------------------------------------------------------------------------------------
+
+
+class PatchesField(MultipleSourcesField):
+    expected_file_extensions = (".patch",)
+    default = ("*.patch",)
+    uses_source_roots = False
+    help = "The patches, applied in the order of their names."
+
+
+class RequiredComponentField(ComponentField):
+    required = True
+
+
+class PatchSet(Target):
+    alias = "patch_set"
+    core_fields = (*COMMON_TARGET_FIELDS, PatchesField, RequiredComponentField, RequiredReleaseField)
+    help = help_text(
+        """
+        The patches of one component for one release, in `git format-patch` form. They are applied in name order with
+        `git apply`, all or nothing, without fuzz.
+
+        `patch_sets` generates one for each folder `<component>/<release>/` below it, so a new patch needs no BUILD file.
+        Write one by hand for patches kept elsewhere:
+
+            patch_set(name="fixes", component="keystone", release="2025.2", sources=["*.patch"])
+        """
+    )
+
+
+class AllPatchesField(MultipleSourcesField):
+    expected_file_extensions = (".patch",)
+    default = ("*/*/*.patch",)
+    default_glob_match_error_behavior = GlobMatchErrorBehavior.ignore
+    uses_source_roots = False
+    help = "The patches of all components and releases, as `<component>/<release>/<name>.patch`."
+
+
+class PatchSets(TargetGenerator):
+    alias = "patch_sets"
+    generated_target_cls = PatchSet
+    core_fields = (*COMMON_TARGET_FIELDS, AllPatchesField)
+    copied_fields = COMMON_TARGET_FIELDS
+    moved_fields = ()
+    help = help_text(
+        """
+        All patches of this tree. Generates a `patch_set` for each folder `<component>/<release>/`: dropping a file into
+        the folder is enough.
+        """
+    )
+
+    @staticmethod
+    def folders(paths: Iterable[str], spec_path: str) -> Tuple[Tuple[str, str], ...]:
+        """The (component, release) pairs that ``paths`` (relative to the build root) lie in, sorted.
+
+        Raises ``InvalidFieldException`` for a file that does not lie in ``<component>/<release>/``.
+        """
+        found = set()
+        for path in paths:
+            parts = os.path.relpath(path, spec_path or ".").split(os.sep)
+            if len(parts) != 3:
+                raise InvalidFieldException(
+                    softwrap(
+                        f"""
+                        A patch must lie in `<component>/<release>/` below {spec_path or '.'!r}, but {path!r} does not.
+                        Move it to {os.path.join(spec_path, '<component>', '<release>', parts[-1])!r}.
+                        """
+                    )
+                )
+            found.add((parts[0], parts[1]))
+        return tuple(sorted(found))

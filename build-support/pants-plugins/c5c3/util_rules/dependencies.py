@@ -1,0 +1,92 @@
+"""What an image is made of, as dependencies: so that ``--changed-since`` names exactly the images a change touches.
+
+The files of a release are targets of their own, and an image depends on its own lock and pin only: `upper-constraints.txt`
+does not decide what is built, the locks made from it do.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import List
+
+from pants.engine.addresses import Address, Addresses, UnparsedAddressInputs
+from pants.engine.internals.selectors import Get
+from pants.engine.rules import collect_rules, rule
+from pants.engine.target import (
+    FieldSet,
+    InferDependenciesRequest,
+    InferredDependencies,
+    WrappedTarget,
+    WrappedTargetRequest,
+)
+from pants.engine.unions import UnionRule
+from pants.util.logging import LogLevel
+
+from c5c3.target_types import (
+    BaseField,
+    BuilderField,
+    ComponentField,
+    DistributionField,
+    DockerImageDependenciesField,
+    ReleaseField,
+    SystemPackagesField,
+)
+from c5c3.util_rules.image import system_lock_name
+from c5c3.util_rules.targets import AllPatchSets, AllReleases
+
+
+@dataclass(frozen=True)
+class ImageDependenciesFieldSet(FieldSet):
+    required_fields = (DockerImageDependenciesField, BaseField)
+
+    dependencies: DockerImageDependenciesField
+
+
+class InferImageDependencies(InferDependenciesRequest):
+    infer_from = ImageDependenciesFieldSet
+
+
+@rule(desc="Infer what an image is made of", level=LogLevel.DEBUG)
+async def infer_image_dependencies(
+    request: InferImageDependencies, releases: AllReleases, patch_sets: AllPatchSets
+) -> InferredDependencies:
+    wrapped = await Get(
+        WrappedTarget, WrappedTargetRequest(request.field_set.address, description_of_origin="<infallible>")
+    )
+    target = wrapped.target
+    named = [target[field].value for field in (BaseField, BuilderField) if target[field].value]
+    found: List[Address] = list(
+        await Get(
+            Addresses,
+            UnparsedAddressInputs(
+                named,
+                owning_address=target.address,
+                description_of_origin=f"the `base` or `builder` field from the target {target.address}",
+            ),
+        )
+    )
+    if target[SystemPackagesField].value and target[DistributionField].value:
+        (distribution,) = await Get(
+            Addresses,
+            UnparsedAddressInputs(
+                [target[DistributionField].value],
+                owning_address=target.address,
+                description_of_origin=f"the `distribution` field from the target {target.address}",
+            ),
+        )
+        found.append(distribution.create_generated(os.path.join("locks", f"{system_lock_name(target)}.lock.json")))
+    release_name, component = target[ReleaseField].value, target[ComponentField].value
+    if release_name and component:
+        files = releases.get(release_name, target.address).files
+        found.extend(
+            files[name] for name in (f"sources/{component}.json", f"locks/{component}.lock.json") if name in files
+        )
+        patch_set = patch_sets.get(component, release_name)
+        if patch_set is not None:
+            found.append(patch_set.address)
+    return InferredDependencies(sorted(set(found)))
+
+
+def rules():
+    return (*collect_rules(), UnionRule(InferDependenciesRequest, InferImageDependencies))

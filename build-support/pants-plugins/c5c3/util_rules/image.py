@@ -1,0 +1,383 @@
+"""An image: layers, put together by their descriptors."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Dict, Mapping, Optional, Tuple
+
+from imagekit.constants import SERVICE_UID, SOURCE_DATE_EPOCH
+from imagekit.oci.json_document import Document
+from pants.engine.addresses import Address, Addresses, UnparsedAddressInputs
+from pants.engine.engine_aware import EngineAwareParameter
+from pants.engine.fs import (
+    AddPrefix,
+    CreateDigest,
+    Digest,
+    DigestContents,
+    DigestEntries,
+    DigestSubset,
+    FileContent,
+    FileEntry,
+    MergeDigests,
+    PathGlobs,
+    RemovePrefix,
+)
+from pants.engine.internals.selectors import Get, MultiGet
+from pants.engine.platform import Platform
+from pants.engine.rules import collect_rules, rule
+from pants.engine.target import HydratedSources, HydrateSourcesRequest, Target, WrappedTarget, WrappedTargetRequest
+from pants.util.frozendict import FrozenDict
+from pants.util.logging import LogLevel
+
+from c5c3.target_types import (
+    BaseField,
+    BuilderField,
+    CommandField,
+    ComponentField,
+    DistributionField,
+    DockerImage,
+    EntrypointField,
+    EnvironmentField,
+    ExcludeTestsField,
+    ExtrasField,
+    FilesField,
+    ImageLabelsField,
+    ImageTagsField,
+    PythonPackagesField,
+    ReleaseField,
+    SystemLockField,
+    SystemPackagesField,
+    UserField,
+    WorkingDirectoryField,
+)
+from c5c3.util_rules.debian import (
+    BaseLayerRequest,
+    DebLockRequest,
+    Distribution,
+    DistributionRequest,
+    LoadedDebLock,
+    SystemLayerRequest,
+    debian_architecture,
+)
+from c5c3.util_rules.layers import LayerBlob, LayerRequest, Piece
+from c5c3.util_rules.python import PythonEnvironmentRequest, PythonLayers, PythonLayersRequest, Toolchain
+from c5c3.util_rules.source import Source
+from c5c3.util_rules.step import Step, StepResult
+
+
+class ImageError(Exception):
+    """A `docker_image` whose fields do not fit together."""
+
+
+@dataclass(frozen=True)
+class ImageConfiguration:
+    """What a container starts with, as the OCI image configuration has it."""
+
+    entrypoint: Tuple[str, ...] = ()
+    command: Tuple[str, ...] = ()
+    environment: FrozenDict[str, str] = FrozenDict()
+    user: str = ""
+    working_directory: str = ""
+    labels: FrozenDict[str, str] = FrozenDict()
+
+    def to_json(self) -> Dict[str, object]:
+        return {
+            "Entrypoint": list(self.entrypoint),
+            "Cmd": list(self.command),
+            "Env": [f"{name}={value}" for name, value in sorted(self.environment.items())],
+            "User": self.user,
+            "WorkingDir": self.working_directory,
+            "Labels": dict(self.labels),
+        }
+
+
+@dataclass(frozen=True)
+class ImageRequest(EngineAwareParameter):
+    """The image of the `docker_image` at ``address``."""
+
+    address: Address
+
+    def debug_hint(self) -> str:
+        return self.address.spec
+
+
+@dataclass(frozen=True)
+class BuiltImage:
+    """An image: its layers, and the rest of its layout (``index.json``, manifest, configuration) in ``documents``.
+
+    ``digest`` is that of its manifest, ``size`` what a registry must hold of it, in bytes.
+    """
+
+    address: Address
+    layers: Tuple[LayerBlob, ...]
+    documents: Digest
+    digest: str
+    size: int
+    tags: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ImageLayout:
+    """A digest that holds an image as an OCI image layout in the folder ``layout``, blobs included."""
+
+    digest: Digest
+
+
+@dataclass(frozen=True)
+class ImageAddressRequest:
+    """The `docker_image` that the field ``alias`` of the target ``owner`` names as ``address``."""
+
+    address: str
+    alias: str
+    owner: Address
+
+
+@dataclass(frozen=True)
+class ImageAddress:
+    address: Address
+
+
+@rule
+async def find_image(request: ImageAddressRequest) -> ImageAddress:
+    addresses = await Get(
+        Addresses,
+        UnparsedAddressInputs(
+            [request.address],
+            owning_address=request.owner,
+            description_of_origin=f"the `{request.alias}` field from the target {request.owner}",
+        ),
+    )
+    wrapped = await Get(WrappedTarget, WrappedTargetRequest(addresses[0], description_of_origin="<infallible>"))
+    if not isinstance(wrapped.target, DockerImage):
+        raise ImageError(
+            f"The `{request.alias}` field in target {request.owner} must name a `docker_image`, but {request.address!r} is "
+            f"a `{wrapped.target.alias}`. The images of a base are `<base>#python-base` and `<base>#venv-builder`."
+        )
+    return ImageAddress(addresses[0])
+
+
+@dataclass(frozen=True)
+class ImageLayersRequest:
+    """The layers of a `docker_image`, those of its base included."""
+
+    address: Address
+
+
+@dataclass(frozen=True)
+class ImageLayers:
+    layers: Tuple[LayerBlob, ...]
+    configuration: ImageConfiguration
+    source: Optional[Source]
+
+
+@dataclass(frozen=True)
+class FilesPieceRequest:
+    """The files below ``files/`` in the folder ``folder``."""
+
+    folder: str
+    digest: Digest
+
+
+@rule
+async def make_files_piece(request: FilesPieceRequest) -> Piece:
+    root = os.path.join(request.folder, "files")
+    files = await Get(Digest, RemovePrefix(request.digest, root))
+    entries = await Get(DigestEntries, Digest, files)
+    # A sandbox shows large files as executable, so which ones are must be said.
+    executables = [entry.path for entry in entries if isinstance(entry, FileEntry) and entry.is_executable]
+    result = await Get(
+        StepResult,
+        Step(
+            "files-piece",
+            (
+                f"--root={root}",
+                *([f"--executable={path}" for path in sorted(executables)] or ["--no-executables"]),
+                "--output=files.tar",
+            ),
+            description=f"Collect the files of {request.folder}",
+            inputs=request.digest,
+            output_files=("files.tar",),
+        ),
+    )
+    return Piece("files", result.output)
+
+
+def environment_request(target: Target, release: str) -> PythonEnvironmentRequest:
+    """What ``target``, an image of a service, says of its virtual environment."""
+    component = target[ComponentField].value or target.address.target_name
+    return PythonEnvironmentRequest(
+        component=component,
+        release=release,
+        extras=tuple(target[ExtrasField].value or ()),
+        python_packages=tuple(target[PythonPackagesField].value or ()),
+        exclude_tests=target[ExcludeTestsField].value,
+        owner=target.address,
+    )
+
+
+def system_lock_name(target: Target) -> str:
+    """The name of the lock that holds the system packages of ``target``."""
+    return target[SystemLockField].value or target[ComponentField].value or target.address.target_name
+
+
+@rule(desc="Build an image's layers", level=LogLevel.DEBUG)
+async def build_image_layers(request: ImageLayersRequest) -> ImageLayers:
+    wrapped = await Get(WrappedTarget, WrappedTargetRequest(request.address, description_of_origin="<infallible>"))
+    target = wrapped.target
+    below = ImageLayers((), ImageConfiguration(), None)
+    base_lock: Optional[str] = None
+    if target[BaseField].value:
+        base = await Get(ImageAddress, ImageAddressRequest(target[BaseField].value, BaseField.alias, target.address))
+        below = await Get(ImageLayers, ImageLayersRequest(base.address))
+        base_target = await Get(
+            WrappedTarget, WrappedTargetRequest(base.address, description_of_origin="<infallible>")
+        )
+        base_lock = system_lock_name(base_target.target)
+    layers = list(below.layers)
+
+    system_packages = tuple(target[SystemPackagesField].value or ())
+    if system_packages:
+        distribution = await Get(Distribution, DistributionRequest(target[DistributionField].value, target.address))
+        name = system_lock_name(target)
+        lock = await Get(LoadedDebLock, DebLockRequest(distribution, name, system_packages, base_lock))
+        layers.append(
+            await Get(LayerBlob, SystemLayerRequest(name, lock, tuple(layers)))
+            if layers
+            else await Get(LayerBlob, BaseLayerRequest(name, lock))
+        )
+
+    source: Optional[Source] = None
+    release = target[ReleaseField].value
+    if release:
+        distribution = await Get(Distribution, DistributionRequest(target[DistributionField].value, target.address))
+        builder_address = target[BuilderField].value
+        if not builder_address:
+            raise ImageError(
+                f"Target {target.address} is for release {release}, but its `builder` field is not set. Name the "
+                "`docker_image` that wheels are built in, such as `builder=\"3rdparty/bases/bookworm#venv-builder\"`."
+            )
+        builder_image = await Get(
+            ImageAddress, ImageAddressRequest(builder_address, BuilderField.alias, target.address)
+        )
+        builder = await Get(ImageLayers, ImageLayersRequest(builder_image.address))
+        # Not this image's own system packages: a wheel is installed once for all services.
+        toolchain = Toolchain(builder.layers, below.layers, distribution.python)
+        python = await Get(
+            PythonLayers, PythonLayersRequest(environment_request(target, release), distribution, toolchain)
+        )
+        layers.extend(python.layers)
+        source = python.source
+
+    files = await Get(HydratedSources, HydrateSourcesRequest(target[FilesField]))
+    if files.snapshot.files:
+        piece = await Get(Piece, FilesPieceRequest(target.address.spec_path, files.snapshot.digest))
+        layers.append(await Get(LayerBlob, LayerRequest((piece,), f"c5c3: files of {target.address.target_name}")))
+    return ImageLayers(tuple(layers), _configuration(target, below.configuration, source), source)
+
+
+def _configuration(target: Target, base: ImageConfiguration, source: Optional[Source]) -> ImageConfiguration:
+    labels = dict(base.labels)
+    component = target[ComponentField].value or target.address.target_name
+    labels["org.opencontainers.image.title"] = component
+    if source is not None:
+        labels["org.opencontainers.image.version"] = source.tag
+        labels["io.c5c3.openstack.release"] = source.release
+        labels["io.c5c3.source"] = source.description
+    labels.update(target[ImageLabelsField].value or {})
+    entrypoint = target[EntrypointField].value
+    command = target[CommandField].value
+    return ImageConfiguration(
+        entrypoint=tuple(base.entrypoint if entrypoint is None else entrypoint),
+        command=tuple(base.command if command is None else command),
+        environment=FrozenDict({**base.environment, **(target[EnvironmentField].value or {})}),
+        user=target[UserField].value or (str(SERVICE_UID) if source is not None else base.user),
+        working_directory=target[WorkingDirectoryField].value or base.working_directory,
+        labels=FrozenDict(labels),
+    )
+
+
+def image_tags(target: Target, source: Optional[Source]) -> Tuple[str, ...]:
+    """The tags of an image, placeholders replaced.
+
+    Raises :class:`ImageError` for a placeholder that there is not.
+    """
+    templates = target[ImageTagsField].value or (("{tag}",) if source is not None else ("latest",))
+    values: Mapping[str, object] = {}
+    if source is not None:
+        values = {
+            "version": source.version,
+            "patches": len(source.patches),
+            "release": source.release,
+            "tag": source.tag,
+        }
+    tags = []
+    for template in templates:
+        try:
+            tags.append(template.format(**values))
+        except (KeyError, IndexError, ValueError):
+            known = ", ".join(f"{{{name}}}" for name in values) or "none"
+            raise ImageError(
+                f"The `image_tags` field in target {target.address} has a placeholder that is not known: {template!r}. "
+                f"Known here: {known}."
+            ) from None
+    return tuple(tags)
+
+
+@rule(desc="Put an image together", level=LogLevel.DEBUG)
+async def build_image(request: ImageRequest, platform: Platform) -> BuiltImage:
+    image, wrapped = await MultiGet(
+        Get(ImageLayers, ImageLayersRequest(request.address)),
+        Get(WrappedTarget, WrappedTargetRequest(request.address, description_of_origin="<infallible>")),
+    )
+    if not image.layers:
+        raise ImageError(
+            f"Target {request.address} has nothing in it. Give it a `base`, `system_packages`, a `release` or `files`."
+        )
+    tags = image_tags(wrapped.target, image.source)
+    spec = {
+        "architecture": debian_architecture(platform),
+        "layers": [blob.layer.to_json() for blob in image.layers],
+        "config": image.configuration.to_json(),
+        "created": SOURCE_DATE_EPOCH,
+        # One name, so that tools which take "the image of this layout" find exactly one.
+        "ref_names": [tags[0]],
+        "annotations": {},
+    }
+    result = await Get(
+        StepResult,
+        Step(
+            "assemble",
+            ("--spec=spec.json", "--output-dir=image"),
+            description=f"Put together the image of {request.address}",
+            inputs=await Get(
+                Digest,
+                CreateDigest([FileContent("spec.json", json.dumps(spec, indent=1, sort_keys=True).encode())]),
+            ),
+            output_directories=("image",),
+        ),
+    )
+    summary, documents = await MultiGet(
+        Get(DigestContents, DigestSubset(result.output, PathGlobs(["image/image.json"]))),
+        Get(Digest, DigestSubset(result.output, PathGlobs(["image/**", "!image/image.json"]))),
+    )
+    assembled = Document.parse(summary[0].content, "image.json")
+    return BuiltImage(
+        address=request.address,
+        layers=image.layers,
+        documents=await Get(Digest, RemovePrefix(documents, "image")),
+        digest=assembled.string("digest"),
+        size=assembled.integer("size"),
+        tags=tags,
+    )
+
+
+@rule
+async def lay_out_image(image: BuiltImage) -> ImageLayout:
+    merged = await Get(Digest, MergeDigests([image.documents, *(layer.blob for layer in image.layers)]))
+    return ImageLayout(await Get(Digest, AddPrefix(merged, "layout")))
+
+
+def rules():
+    return collect_rules()

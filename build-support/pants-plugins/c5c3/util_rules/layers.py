@@ -1,0 +1,133 @@
+"""Layers: blobs with the little that an image needs to know of them.
+
+Descriptors travel; blobs stay in the store until somebody asks for the image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Tuple
+
+from imagekit.oci.json_document import Document
+from imagekit.oci.layer import Layer
+from pants.engine.fs import Digest, DigestContents, DigestSubset, MergeDigests, PathGlobs, RemovePrefix
+from pants.engine.internals.selectors import Get, MultiGet
+from pants.engine.rules import collect_rules, rule
+
+from c5c3.subsystems.images import ImagesSubsystem
+from c5c3.util_rules.host import ROOTFS_DIR
+from c5c3.util_rules.step import Step, StepResult
+
+LAYER_OUTPUT = "layer"
+
+
+@dataclass(frozen=True)
+class LayerBlob:
+    """A layer and a digest that holds its blob at :attr:`path`."""
+
+    layer: Layer
+    blob: Digest
+
+    @property
+    def path(self) -> str:
+        """Where the blob lies in an image layout."""
+        return f"blobs/sha256/{self.layer.digest.hex}"
+
+
+@dataclass(frozen=True)
+class LayerOutput:
+    """The output of a step that wrote a layer to :data:`LAYER_OUTPUT`."""
+
+    step_output: Digest
+
+
+@rule
+async def read_layer_output(output: LayerOutput) -> LayerBlob:
+    metadata, blob = await MultiGet(
+        Get(DigestContents, DigestSubset(output.step_output, PathGlobs([f"{LAYER_OUTPUT}/layer.json"]))),
+        Get(Digest, DigestSubset(output.step_output, PathGlobs([f"{LAYER_OUTPUT}/blobs/**"]))),
+    )
+    return LayerBlob(
+        Layer.from_document(Document.parse(metadata[0].content, "layer.json")), await Get(Digest, RemovePrefix(blob, LAYER_OUTPUT))
+    )
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A tar of image paths, ``<name>.tar`` in ``digest``: what one layer may be made of several of."""
+
+    name: str
+    digest: Digest
+
+    @property
+    def path(self) -> str:
+        return f"{self.name}.tar"
+
+
+@dataclass(frozen=True)
+class LayerRequest:
+    """A layer that holds ``pieces``."""
+
+    pieces: Tuple[Piece, ...]
+    created_by: str
+
+
+@dataclass(frozen=True)
+class Compression:
+    """The options of steps that write layers."""
+
+    arguments: Tuple[str, ...]
+
+
+@rule
+async def compression(options: ImagesSubsystem) -> Compression:
+    arguments = [f"--compression={options.compression.value}"]
+    if options.compression_level is not None:
+        arguments.append(f"--level={options.compression_level}")
+    return Compression(tuple(arguments))
+
+
+@rule
+async def write_layer(request: LayerRequest, compression: Compression) -> LayerBlob:
+    pieces = sorted(request.pieces, key=lambda piece: piece.name)
+    result = await Get(
+        StepResult,
+        Step(
+            "layer",
+            (
+                *(f"--piece={piece.path}" for piece in pieces),
+                *compression.arguments,
+                f"--created-by={request.created_by}",
+                f"--output-dir={LAYER_OUTPUT}",
+            ),
+            description=f"Write layer: {request.created_by}",
+            inputs=await Get(Digest, MergeDigests(piece.digest for piece in pieces)),
+            output_directories=(LAYER_OUTPUT,),
+        ),
+    )
+    return await Get(LayerBlob, LayerOutput(result.output))
+
+
+@dataclass(frozen=True)
+class Rootfs:
+    """A stack of layers that a step runs in, as its inputs and arguments."""
+
+    digest: Digest
+    arguments: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RootfsRequest:
+    layers: Tuple[LayerBlob, ...]
+
+
+@rule
+async def stack_layers(request: RootfsRequest) -> Rootfs:
+    digest = await Get(Digest, MergeDigests(layer.blob for layer in request.layers))
+    return Rootfs(
+        digest, (*(f"--rootfs={layer.path}" for layer in request.layers), f"--rootfs-store={ROOTFS_DIR}")
+    )
+
+
+def rules():
+    return collect_rules()

@@ -1,0 +1,310 @@
+"""Python packages: a wheel is built once per source and toolchain, installed once per wheel and interpreter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Tuple
+
+from imagekit.python.constraints import apply_overrides, parse_overrides, parse_upper_constraints
+from imagekit.python.lock import PythonLock, SelectedPackage, check_inputs, parse_python_lock, select
+from pants.base.glob_match_error_behavior import GlobMatchErrorBehavior
+from pants.engine.addresses import Address
+from pants.engine.fs import Digest, DigestContents, MergeDigests, PathGlobs, RemovePrefix, Snapshot
+from pants.engine.internals.selectors import Get, MultiGet
+from pants.engine.platform import Platform
+from pants.engine.rules import collect_rules, rule
+from pants.util.logging import LogLevel
+
+from c5c3.util_rules.debian import Distribution
+from c5c3.util_rules.fetched import FetchedFile, PythonFileRequest
+from c5c3.util_rules.layers import LayerBlob, LayerRequest, Piece, Rootfs, RootfsRequest
+from c5c3.util_rules.source import ComponentRequest, PatchedSource, Source
+from c5c3.util_rules.step import Step, StepResult
+from c5c3.util_rules.targets import AllReleases
+
+CONSTRAINTS_FILE = "upper-constraints.txt"
+OVERRIDES_FILE = "constraint-overrides.txt"
+
+
+@dataclass(frozen=True)
+class PythonEnvironmentRequest:
+    """What a target says of the virtual environment of one service."""
+
+    component: str
+    release: str
+    extras: Tuple[str, ...]
+    python_packages: Tuple[str, ...]
+    exclude_tests: bool
+    owner: Address
+
+    def requirements(self, project: str) -> Tuple[str, ...]:
+        """The requirements that the lock is made for, the component's own distribution ``project`` first."""
+        extras = f"[{','.join(sorted(self.extras))}]" if self.extras else ""
+        return (f"{project}{extras}", *sorted(self.python_packages))
+
+    @property
+    def component_request(self) -> ComponentRequest:
+        return ComponentRequest(self.component, self.release, self.owner)
+
+
+@dataclass(frozen=True)
+class PythonLockRequest:
+    """The lock of a service, checked against what the target and the release say now."""
+
+    environment: PythonEnvironmentRequest
+    distribution: Distribution
+
+
+@dataclass(frozen=True)
+class LoadedPythonLock:
+    lock: PythonLock
+    path: str
+    remedy: str
+
+
+def lock_remedy(environment: PythonEnvironmentRequest) -> str:
+    return (
+        f"Run `./pants generate-lockfiles --resolve={environment.release}/{environment.component}` to make it."
+    )
+
+
+@rule
+async def load_python_lock(request: PythonLockRequest, releases: AllReleases) -> LoadedPythonLock:
+    environment = request.environment
+    release = releases.get(environment.release, environment.owner)
+    path = release.path(f"locks/{environment.component}.lock.json")
+    constraints_path, overrides_path = release.path(CONSTRAINTS_FILE), release.path(OVERRIDES_FILE)
+    remedy = lock_remedy(environment)
+    source, lock_file, constraints, overrides = await MultiGet(
+        Get(Source, ComponentRequest, environment.component_request),
+        Get(
+            DigestContents,
+            PathGlobs(
+                [path],
+                glob_match_error_behavior=GlobMatchErrorBehavior.error,
+                description_of_origin=f"the Python lock of {environment.component} for {release.name}; {remedy}",
+            ),
+        ),
+        Get(
+            DigestContents,
+            PathGlobs(
+                [constraints_path],
+                glob_match_error_behavior=GlobMatchErrorBehavior.error,
+                description_of_origin=f"the upper constraints of release {release.name}",
+            ),
+        ),
+        Get(DigestContents, PathGlobs([overrides_path])),
+    )
+    lock = parse_python_lock(lock_file[0].content.decode(), path, remedy)
+    in_force = parse_upper_constraints(constraints[0].content.decode(), constraints_path)
+    if overrides:
+        in_force = apply_overrides(in_force, parse_overrides(overrides[0].content.decode(), overrides_path))
+    check_inputs(
+        lock,
+        release=environment.release,
+        service=environment.component,
+        python=request.distribution.python,
+        requirements=environment.requirements(source.pin.project),
+        root_name=source.pin.project,
+        root_version=source.version,
+        constraints=in_force,
+        origin=path,
+        remedy=remedy,
+    )
+    return LoadedPythonLock(lock, path, remedy)
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """Where wheels are built and where they are installed: the layers of the builder and of the base."""
+
+    builder: Tuple[LayerBlob, ...]
+    base: Tuple[LayerBlob, ...]
+    python: str
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel, ``path`` in ``digest``."""
+
+    path: str
+    digest: Digest
+
+
+@dataclass(frozen=True)
+class BuildWheelRequest:
+    """A wheel of ``name`` ``version`` built from ``source`` (a path in ``source_digest``)."""
+
+    name: str
+    version: str
+    source: str
+    source_digest: Digest
+    build_requires: Tuple[SelectedPackage, ...]
+    toolchain: Toolchain
+
+
+@dataclass(frozen=True)
+class SelectedWheelRequest:
+    """The wheel of a locked package: fetched, or built from its sdist."""
+
+    package: SelectedPackage
+    toolchain: Toolchain
+
+
+@rule
+async def build_wheel(request: BuildWheelRequest) -> Wheel:
+    rootfs, wheels = await MultiGet(
+        Get(Rootfs, RootfsRequest(request.toolchain.builder)),
+        MultiGet(
+            Get(Wheel, SelectedWheelRequest(package, request.toolchain)) for package in request.build_requires
+        ),
+    )
+    result = await Get(
+        StepResult,
+        Step(
+            "build-wheel",
+            (
+                f"--source={request.source}",
+                f"--name={request.name}",
+                f"--version={request.version}",
+                *(f"--build-wheel={wheel.path}" for wheel in wheels),
+                *rootfs.arguments,
+                f"--python={request.toolchain.python}",
+                "--output-dir=wheel",
+            ),
+            description=f"Build the wheel of {request.name} {request.version}",
+            inputs=await Get(
+                Digest, MergeDigests([request.source_digest, rootfs.digest, *(wheel.digest for wheel in wheels)])
+            ),
+            output_directories=("wheel",),
+            level=LogLevel.INFO,
+        ),
+    )
+    built = await Get(Snapshot, RemovePrefix(result.output, "wheel"))
+    (path,) = built.files
+    return Wheel(path, built.digest)
+
+
+@rule
+async def select_wheel(request: SelectedWheelRequest) -> Wheel:
+    package = request.package
+    fetched = await Get(FetchedFile, PythonFileRequest(package.name, package.artifact))
+    if package.is_wheel:
+        return Wheel(fetched.path, fetched.digest)
+    return await Get(
+        Wheel,
+        BuildWheelRequest(
+            package.name, package.version, fetched.path, fetched.digest, package.build_requires, request.toolchain
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class InstallWheelRequest:
+    wheel: Wheel
+    name: str
+    toolchain: Toolchain
+    exclude_tests: bool = False
+
+
+@rule
+async def install_wheel(request: InstallWheelRequest) -> Piece:
+    rootfs = await Get(Rootfs, RootfsRequest(request.toolchain.base))
+    output = f"{request.name}.tar"
+    result = await Get(
+        StepResult,
+        Step(
+            "install-wheel",
+            (
+                f"--wheel={request.wheel.path}",
+                *rootfs.arguments,
+                f"--python={request.toolchain.python}",
+                *(("--exclude-tests",) if request.exclude_tests else ()),
+                f"--output={output}",
+            ),
+            description=f"Install {request.wheel.path}",
+            inputs=await Get(Digest, MergeDigests([request.wheel.digest, rootfs.digest])),
+            output_files=(output,),
+        ),
+    )
+    return Piece(request.name, result.output)
+
+
+@dataclass(frozen=True)
+class VenvSkeletonRequest:
+    python: str
+
+
+@rule
+async def make_venv_skeleton(request: VenvSkeletonRequest) -> Piece:
+    result = await Get(
+        StepResult,
+        Step(
+            "venv-skeleton",
+            (f"--python={request.python}", "--output=venv-skeleton.tar"),
+            description=f"Lay out the virtual environment for Python {request.python}",
+            output_files=("venv-skeleton.tar",),
+        ),
+    )
+    return Piece("venv-skeleton", result.output)
+
+
+@dataclass(frozen=True)
+class PythonLayersRequest:
+    """The layers of a service's virtual environment."""
+
+    environment: PythonEnvironmentRequest
+    distribution: Distribution
+    toolchain: Toolchain
+
+
+@dataclass(frozen=True)
+class PythonLayers:
+    """Bottom to top: the skeleton, the locked packages, the component's own wheel."""
+
+    layers: Tuple[LayerBlob, ...]
+    source: Source
+
+
+@rule(desc="Build a virtual environment", level=LogLevel.DEBUG)
+async def build_python_layers(request: PythonLayersRequest, platform: Platform) -> PythonLayers:
+    environment, toolchain = request.environment, request.toolchain
+    loaded, source, skeleton = await MultiGet(
+        Get(LoadedPythonLock, PythonLockRequest(environment, request.distribution)),
+        Get(Source, ComponentRequest, environment.component_request),
+        Get(Piece, VenvSkeletonRequest(request.distribution.python)),
+    )
+    selection = select(loaded.lock, request.distribution.target_python(platform), loaded.path, loaded.remedy)
+    packages = [package for package in selection.packages if package.name != loaded.lock.root.name]
+    patched = await Get(PatchedSource, Source, source)
+    wheels, own_wheel = await MultiGet(
+        MultiGet(Get(Wheel, SelectedWheelRequest(package, toolchain)) for package in packages),
+        Get(
+            Wheel,
+            BuildWheelRequest(
+                loaded.lock.root.name,
+                source.version,
+                patched.path,
+                patched.digest,
+                selection.root_build_requires,
+                toolchain,
+            ),
+        ),
+    )
+    pieces, own_piece = await MultiGet(
+        MultiGet(
+            Get(Piece, InstallWheelRequest(wheel, package.name, toolchain))
+            for wheel, package in zip(wheels, packages)
+        ),
+        Get(Piece, InstallWheelRequest(own_wheel, loaded.lock.root.name, toolchain, environment.exclude_tests)),
+    )
+    layers = await MultiGet(
+        Get(LayerBlob, LayerRequest((skeleton,), f"c5c3: virtual environment for Python {toolchain.python}")),
+        Get(LayerBlob, LayerRequest(pieces, "c5c3: Python packages")),
+        Get(LayerBlob, LayerRequest((own_piece,), f"c5c3: {environment.component} {source.tag}")),
+    )
+    return PythonLayers(layers, source)
+
+
+def rules():
+    return collect_rules()

@@ -1,0 +1,199 @@
+"""The source of a component for a release: fetched as its pin says, patched as its patch set says."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Tuple
+
+from imagekit.python.lock import Artifact
+from imagekit.sources.pin import GitPin, SdistPin, SourcePin, check_source_lock, parse_source_lock
+from imagekit.sources.refs import SourceRef, parse_source_refs
+from pants.base.glob_match_error_behavior import GlobMatchErrorBehavior
+from pants.engine.addresses import Address
+from pants.engine.fs import Digest, DigestContents, MergeDigests, PathGlobs, Snapshot
+from pants.engine.internals.selectors import Get, MultiGet
+from pants.engine.rules import collect_rules, rule
+from pants.engine.target import HydratedSources, HydrateSourcesRequest
+from pants.util.logging import LogLevel
+
+from c5c3.target_types import PatchesField
+from c5c3.util_rules.fetched import FetchedFile, GitSourceRequest, PythonFileRequest
+from c5c3.util_rules.step import Step, StepResult
+from c5c3.util_rules.targets import AllPatchSets, AllReleases, Release
+
+REFS_FILE = "source-refs.yaml"
+
+
+@dataclass(frozen=True)
+class ComponentRequest:
+    """A component of a release, wanted by the target ``wanted_by``."""
+
+    component: str
+    release: str
+    wanted_by: Address
+
+
+@dataclass(frozen=True)
+class ComponentRef:
+    """What the release's references say of a component, where its pin is kept, and the command that renews it."""
+
+    release: Release
+    ref: SourceRef
+    pin_path: str
+    remedy: str
+
+
+@rule
+async def find_component_ref(request: ComponentRequest, releases: AllReleases) -> ComponentRef:
+    release = releases.get(request.release, request.wanted_by)
+    path = release.path(REFS_FILE)
+    contents = await Get(
+        DigestContents,
+        PathGlobs(
+            [path],
+            glob_match_error_behavior=GlobMatchErrorBehavior.error,
+            description_of_origin=f"the source references of release {release.name}",
+        ),
+    )
+    refs = parse_source_refs(contents[0].content.decode(), path)
+    return ComponentRef(
+        release,
+        refs.ref_of(request.component),
+        release.path(f"sources/{request.component}.json"),
+        f"./pants generate-lockfiles --resolve={release.name}/{request.component}",
+    )
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a component's source comes from: its pin, and the patches for it in order."""
+
+    component: str
+    release: str
+    pin: SourcePin
+    patches: Tuple[str, ...]
+    patch_digest: Digest
+
+    @property
+    def version(self) -> str:
+        """The version that the component's own build is told (``PBR_VERSION``)."""
+        return self.pin.version
+
+    @property
+    def description(self) -> str:
+        """The exact source, for a person: the sdist and its hash, or the repository and commit."""
+        if isinstance(self.pin, SdistPin):
+            return f"{self.pin.filename}@sha256:{self.pin.sha256}"
+        return f"{self.pin.url}@{self.pin.commit}"
+
+    @property
+    def tag(self) -> str:
+        """``<version>`` or, patched, ``<version>-p<number of patches>``."""
+        # A local or dev version may hold a plus sign, which a tag may not.
+        version = self.version.replace("+", "-")
+        return f"{version}-p{len(self.patches)}" if self.patches else version
+
+
+@dataclass(frozen=True)
+class PatchesRequest:
+    component: str
+    release: str
+
+
+@dataclass(frozen=True)
+class Patches:
+    """The patches of a component in the order of their names, and where they lie."""
+
+    paths: Tuple[str, ...]
+    digest: Digest
+
+
+@rule
+async def find_patches(request: PatchesRequest, patch_sets: AllPatchSets) -> Patches:
+    patch_set = patch_sets.get(request.component, request.release)
+    if patch_set is None:
+        return Patches((), (await Get(Snapshot, PathGlobs([]))).digest)
+    sources = await Get(HydratedSources, HydrateSourcesRequest(patch_set[PatchesField]))
+    return Patches(tuple(sorted(sources.snapshot.files, key=os.path.basename)), sources.snapshot.digest)
+
+
+@rule
+async def find_source(request: ComponentRequest) -> Source:
+    component_ref, patches = await MultiGet(
+        Get(ComponentRef, ComponentRequest, request),
+        Get(Patches, PatchesRequest(request.component, request.release)),
+    )
+    contents = await Get(
+        DigestContents,
+        PathGlobs(
+            [component_ref.pin_path],
+            glob_match_error_behavior=GlobMatchErrorBehavior.error,
+            description_of_origin=f"the pinned source of {request.component}; make it with: {component_ref.remedy}",
+        ),
+    )
+    lock = parse_source_lock(contents[0].content.decode(), component_ref.pin_path)
+    check_source_lock(lock, component_ref.ref, request.release, component_ref.pin_path, component_ref.remedy)
+    return Source(request.component, request.release, lock.pin, patches.paths, patches.digest)
+
+
+@dataclass(frozen=True)
+class PatchedSource:
+    """A digest that holds the patched tree as ``source.tar``."""
+
+    digest: Digest
+    path: str = "source.tar"
+
+
+@dataclass(frozen=True)
+class PatchSourceRequest:
+    """The tree of ``pin`` with ``patches`` applied."""
+
+    component: str
+    release: str
+    pin: SourcePin
+    patches: Patches
+
+
+@rule
+async def patch_source(request: PatchSourceRequest) -> PatchedSource:
+    pin = request.pin
+    if isinstance(pin, SdistPin):
+        fetched = await Get(
+            FetchedFile, PythonFileRequest(pin.project, Artifact(pin.filename, pin.size, pin.sha256))
+        )
+    else:
+        assert isinstance(pin, GitPin)
+        fetched = await Get(FetchedFile, GitSourceRequest(pin))
+    result = await Get(
+        StepResult,
+        Step(
+            "patch-source",
+            (
+                f"--source={fetched.path}",
+                *(f"--patch={path}" for path in request.patches.paths),
+                f"--component={request.component}",
+                f"--release={request.release}",
+                f"--version={pin.version}",
+                "--output=patched/source.tar",
+            ),
+            description=f"Patch {request.component} {pin.version} for {request.release}",
+            inputs=await Get(Digest, MergeDigests([fetched.digest, request.patches.digest])),
+            output_directories=("patched",),
+        ),
+    )
+    return PatchedSource(result.output, "patched/source.tar")
+
+
+@rule(desc="Patch a component's source", level=LogLevel.DEBUG)
+async def patch_found_source(source: Source) -> PatchedSource:
+    return await Get(
+        PatchedSource,
+        PatchSourceRequest(
+            source.component, source.release, source.pin, Patches(source.patches, source.patch_digest)
+        ),
+    )
+
+
+def rules():
+    return collect_rules()

@@ -1,0 +1,88 @@
+"""The third-party packages that steps import, from the lock of our own tools."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from imagekit.python.lock import ToolLock, parse_tool_lock, select_packages
+from imagekit.python.target import TargetPython
+from pants.engine.fs import Digest, DigestContents, MergeDigests, PathGlobs, RemovePrefix
+from pants.engine.internals.selectors import Get, MultiGet
+from pants.engine.platform import Platform
+from pants.engine.rules import collect_rules, rule
+from pants.base.glob_match_error_behavior import GlobMatchErrorBehavior
+
+from c5c3.util_rules.fetched import FetchedFile, PythonFileRequest
+from c5c3.util_rules.step import BareStep, ImagekitTools, StepResult
+
+TOOLS_LOCK = "3rdparty/tools/imagekit.lock.json"
+_REMEDY = "Run `./pants generate-lockfiles --resolve=tools/imagekit` to make it."
+
+
+@dataclass(frozen=True)
+class LoadedToolLock:
+    lock: ToolLock
+
+
+@dataclass(frozen=True)
+class UvWheel:
+    """A digest that holds the wheel of uv, ``path``."""
+
+    path: str
+    digest: Digest
+
+
+def machine(platform: Platform) -> str:
+    """The kernel's name for the machine that images are built for."""
+    return {"linux_x86_64": "x86_64", "linux_arm64": "aarch64"}[platform.value]
+
+
+@rule
+async def load_tool_lock() -> LoadedToolLock:
+    contents = await Get(
+        DigestContents,
+        PathGlobs(
+            [TOOLS_LOCK],
+            glob_match_error_behavior=GlobMatchErrorBehavior.error,
+            description_of_origin="the lock of imagekit's own tools",
+        ),
+    )
+    return LoadedToolLock(parse_tool_lock(contents[0].content.decode(), TOOLS_LOCK, _REMEDY))
+
+
+# The interpreter that Pants runs with, on the oldest C library that its own wheels allow.
+def _host_python(platform: Platform) -> TargetPython:
+    return TargetPython("3.9", (2, 17), machine(platform))
+
+
+@rule
+async def unpack_tools(loaded: LoadedToolLock, platform: Platform) -> ImagekitTools:
+    selected = select_packages(loaded.lock.packages, _host_python(platform), TOOLS_LOCK, _REMEDY)
+    wheels = await MultiGet(
+        Get(FetchedFile, PythonFileRequest(package.name, package.artifact))
+        for package in selected
+        if package.name != "uv"
+    )
+    result = await Get(
+        StepResult,
+        BareStep(
+            "tools",
+            (*(f"--wheel={wheel.path}" for wheel in wheels), "--output=tools"),
+            description="Unpack imagekit's tools",
+            inputs=await Get(Digest, MergeDigests(wheel.digest for wheel in wheels)),
+            output_directories=("tools",),
+        ),
+    )
+    return ImagekitTools(await Get(Digest, RemovePrefix(result.output, "tools")))
+
+
+@rule
+async def fetch_uv(loaded: LoadedToolLock, platform: Platform) -> UvWheel:
+    selected = select_packages(loaded.lock.packages, _host_python(platform), TOOLS_LOCK, _REMEDY)
+    (uv,) = (package for package in selected if package.name == "uv")
+    wheel = await Get(FetchedFile, PythonFileRequest(uv.name, uv.artifact))
+    return UvWheel(wheel.path, wheel.digest)
+
+
+def rules():
+    return collect_rules()
