@@ -16,7 +16,9 @@ from imagekit.oci.tar_format import BLOCK, padding
 _READ_SIZE = 1 << 20
 #: Names and extended attributes are small; anything larger is an attack on memory.
 _MAX_EXTENSION = 1 << 20
+#: What the kernel takes as a size or a time.
 _MAX_DIGITS = 18
+_MAX_BITS = 62
 _XATTR_PREFIX = b"SCHILY.xattr."
 
 FILE_TYPES = (b"0", b"\0", b"7")
@@ -138,7 +140,10 @@ class TarReader:
         try:
             # GNU tar writes what octal digits cannot hold as a binary number after a byte 0x80.
             if field[0] == 0x80:
-                return int.from_bytes(field[-8:], "big", signed=True)
+                number = int.from_bytes(field[1:], "big")
+                if number >> _MAX_BITS:
+                    raise ValueError
+                return number
             return int(field.split(b"\0", 1)[0].strip() or b"0", 8)
         except ValueError:
             raise TarError(

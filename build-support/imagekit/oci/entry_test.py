@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+
+from imagekit.oci.entry import EntryError, directory, opaque_whiteout, whiteout
+
+
+@pytest.mark.parametrize(
+    "path, remedy",
+    [
+        ("/etc", "etc"),
+        ("./etc", "etc"),
+        ("etc/", "etc"),
+        ("etc//x", "etc/x"),
+        ("../etc", "etc"),
+        ("etc/../../x", "x"),
+        ("", "etc/example"),
+        (".", "etc/example"),
+        ("a\0b", "ab"),
+    ],
+)
+def test_refuses_paths_that_are_not_inside(path: str, remedy: str) -> None:
+    with pytest.raises(EntryError) as error:
+        directory(path)
+    assert str(error.value) == (
+        "A path of a layer must be relative to the image's root and have no empty, '.' or '..' part, but got "
+        f"{path!r}. Write it as {remedy!r}."
+    )
+
+
+def test_refuses_names_that_are_no_utf_8() -> None:
+    with pytest.raises(EntryError) as error:
+        directory("etc/caf\udce9")
+    assert str(error.value) == (
+        "A path of a layer must be UTF-8, but got b'etc/caf\\xe9'. Rename the file, or leave it out."
+    )
+
+
+def test_whiteouts() -> None:
+    assert whiteout("etc/passwd").path == "etc/.wh.passwd"
+    assert whiteout("etc").path == ".wh.etc"
+    assert opaque_whiteout("etc").path == "etc/.wh..wh..opq"
