@@ -15,7 +15,7 @@ from c5c3.target_types import (
     PatchSets,
     ReleaseFile,
 )
-from c5c3.util_rules import debian, dependencies, fetched, host, image, layers, python, source, step, targets, tools
+from c5c3.util_rules import debian, dependencies, fetched, host, image, layers, python, required_file, source, step, targets, tools
 
 
 def target_types():
@@ -44,6 +44,7 @@ def rules():
         *lockfiles.rules(),
         *package.rules(),
         *python.rules(),
+        *required_file.rules(),
         *run.rules(),
         *source.rules(),
         *step.rules(),

@@ -306,7 +306,7 @@ class DockerArchiveField(BoolField):
     default = False
     help = help_text(
         f"""
-        If true, `{bin_name()} package` writes `<output path>.tar` too: an archive that `docker load` (20.10 and newer)
+        If true, `{bin_name()} package` writes `<output path>/docker-archive.tar` too: an archive that `docker load` (20.10 and newer)
         and `podman load` accept. `--images-archive` does so for every image.
         """
     )

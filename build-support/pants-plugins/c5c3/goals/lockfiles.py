@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Dict, Optional, Tuple, Union
 
 from imagekit.sources.pin import parse_source_lock
-from pants.base.glob_match_error_behavior import GlobMatchErrorBehavior
 from pants.core.goals.generate_lockfiles import (
     GenerateLockfile,
     GenerateLockfileResult,
@@ -41,6 +40,7 @@ from c5c3.util_rules.image import (
 )
 from c5c3.util_rules.layers import Rootfs, RootfsRequest
 from c5c3.util_rules.python import CONSTRAINTS_FILE, OVERRIDES_FILE, PythonEnvironmentRequest
+from c5c3.util_rules.required_file import RequiredFile, RequiredFileRequest
 from c5c3.util_rules.source import (
     REFS_FILE,
     ComponentRef,
@@ -257,14 +257,7 @@ async def generate_service_lock(request: GenerateServiceLock, uv: UvWheel) -> Ge
     )
     rootfs, constraints = await MultiGet(
         Get(Rootfs, RootfsRequest(builder.layers)),
-        Get(
-            Digest,
-            PathGlobs(
-                [constraints_path, overrides_path],
-                glob_match_error_behavior=GlobMatchErrorBehavior.error,
-                description_of_origin=f"the constraints of release {release.name}",
-            ),
-        ),
+        Get(Digest, PathGlobs([constraints_path, overrides_path])),
     )
     result = await Get(
         StepResult,
@@ -299,12 +292,8 @@ async def generate_service_lock(request: GenerateServiceLock, uv: UvWheel) -> Ge
 @rule
 async def generate_tools_lock(request: GenerateToolsLock, uv: UvWheel) -> GenerateLockfileResult:
     requirements = await Get(
-        Digest,
-        PathGlobs(
-            [TOOLS_REQUIREMENTS],
-            glob_match_error_behavior=GlobMatchErrorBehavior.error,
-            description_of_origin="the requirements of imagekit's own tools",
-        ),
+        RequiredFile,
+        RequiredFileRequest(TOOLS_REQUIREMENTS, "the requirements of imagekit's own tools", "Restore it from git."),
     )
     result = await Get(
         StepResult,
@@ -317,7 +306,7 @@ async def generate_tools_lock(request: GenerateToolsLock, uv: UvWheel) -> Genera
                 f"--output={request.lockfile_dest}",
             ),
             description="Lock imagekit's own tools",
-            inputs=await Get(Digest, MergeDigests([requirements, uv.digest])),
+            inputs=await Get(Digest, MergeDigests([requirements.digest, uv.digest])),
             output_files=(request.lockfile_dest,),
             level=LogLevel.INFO,
             cache_scope=ProcessCacheScope.PER_SESSION,

@@ -29,6 +29,10 @@ from c5c3.util_rules.image import BuiltImage, ImageLayout, ImageRequest
 from c5c3.util_rules.step import Step, StepResult
 
 
+#: The archive's name, in the image layout that it was made from.
+DOCKER_ARCHIVE = "docker-archive.tar"
+
+
 @dataclass(frozen=True)
 class DockerImagePackageFieldSet(PackageFieldSet):
     required_fields = (DockerImageDependenciesField, BaseField)
@@ -80,8 +84,8 @@ async def package_image(
     lines = [f"Wrote {path}", *describe(image)]
     reference = f"{image_repository(field_set, options)}:{image.tags[0]}"
     if options.archive or field_set.docker_archive.value:
-        arguments += [f"--docker-archive={os.path.join(get_buildroot(), path)}.tar", f"--tag={reference}"]
-        lines.append(f"  archive {path}.tar ({reference})")
+        arguments += [f"--docker-archive={DOCKER_ARCHIVE}", f"--tag={reference}"]
+        lines.append(f"  archive {os.path.join(path, DOCKER_ARCHIVE)} ({reference})")
     # Not through the digest of the package: the goal would delete the last good image before it writes the new one.
     # This step replaces it in one move, and only where it differs.
     await Get(

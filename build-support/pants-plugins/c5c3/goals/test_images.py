@@ -56,5 +56,5 @@ def rules():
         *collect_rules(),
         UnionRule(PytestPluginSetupRequest, TestImagesRequest),
         PythonTestTarget.register_plugin_field(TestImagesField),
-        PythonTestsGeneratorTarget.register_plugin_field(TestImagesField, as_moved_field=True),
+        PythonTestsGeneratorTarget.register_plugin_field(TestImagesField),
     )

@@ -38,7 +38,7 @@ class ImagesSubsystem(Subsystem):
         default=False,
         help=softwrap(
             f"""
-            If true, `{bin_name()} package` writes, beside each image layout, a `.tar` that `docker load` (20.10 and
+            If true, `{bin_name()} package` writes, into each image layout, a `docker-archive.tar` that `docker load` (20.10 and
             newer) and `podman load` accept. The field `docker_archive` does so for one image.
             """
         ),

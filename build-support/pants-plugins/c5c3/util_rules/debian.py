@@ -9,7 +9,6 @@ from typing import Optional, Tuple
 from imagekit.constants import SERVICE_UID, SERVICE_USER
 from imagekit.debian.lock import DebLock, lock_digest, parse_deb_lock
 from imagekit.python.target import TargetPython
-from pants.base.glob_match_error_behavior import GlobMatchErrorBehavior
 from pants.engine.addresses import Address, Addresses, UnparsedAddressInputs
 from pants.engine.fs import AddPrefix, Digest, DigestContents, MergeDigests, PathGlobs
 from pants.engine.internals.selectors import Get, MultiGet
@@ -21,6 +20,7 @@ from pants.util.logging import LogLevel
 from c5c3.target_types import ComponentsField, DebianBase, GlibcVersionField, PythonVersionField, SuitesField
 from c5c3.util_rules.fetched import DebRequest, FetchedFile
 from c5c3.util_rules.layers import LAYER_OUTPUT, Compression, LayerBlob, LayerOutput, Rootfs, RootfsRequest
+from c5c3.util_rules.required_file import RequiredFile, RequiredFileRequest
 from c5c3.util_rules.step import Step, StepResult
 from c5c3.util_rules.tools import machine
 
@@ -116,14 +116,10 @@ class LoadedDebLock:
 async def load_deb_lock(request: DebLockRequest) -> LoadedDebLock:
     path = request.distribution.lock_path(request.name)
     remedy = f"Run `./pants generate-lockfiles --resolve={request.distribution.name}/{request.name}` to make it."
-    globs = PathGlobs(
-        [path],
-        glob_match_error_behavior=GlobMatchErrorBehavior.error,
-        description_of_origin=f"the lock of the system packages {request.name!r}; {remedy}",
+    file = await Get(
+        RequiredFile, RequiredFileRequest(path, f"the lock of the system packages {request.name!r}", remedy)
     )
-    digest = await Get(Digest, PathGlobs, globs)
-    contents = await Get(DigestContents, Digest, digest)
-    lock = parse_deb_lock(contents[0].content.decode(), path)
+    lock = parse_deb_lock(file.text, path)
     if not request.allow_stale:
         extends = None
         if request.extends is not None:
@@ -138,7 +134,7 @@ async def load_deb_lock(request: DebLockRequest) -> LoadedDebLock:
             origin=path,
             remedy=remedy,
         )
-    return LoadedDebLock(lock, path, digest)
+    return LoadedDebLock(lock, path, file.digest)
 
 
 @dataclass(frozen=True)

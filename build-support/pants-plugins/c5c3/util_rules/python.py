@@ -7,7 +7,6 @@ from typing import Tuple
 
 from imagekit.python.constraints import apply_overrides, parse_overrides, parse_upper_constraints
 from imagekit.python.lock import PythonLock, SelectedPackage, check_inputs, parse_python_lock, select
-from pants.base.glob_match_error_behavior import GlobMatchErrorBehavior
 from pants.engine.addresses import Address
 from pants.engine.fs import Digest, DigestContents, MergeDigests, PathGlobs, RemovePrefix, Snapshot
 from pants.engine.internals.selectors import Get, MultiGet
@@ -18,6 +17,7 @@ from pants.util.logging import LogLevel
 from c5c3.util_rules.debian import Distribution
 from c5c3.util_rules.fetched import FetchedFile, PythonFileRequest
 from c5c3.util_rules.layers import LayerBlob, LayerRequest, Piece, Rootfs, RootfsRequest
+from c5c3.util_rules.required_file import RequiredFile, RequiredFileRequest
 from c5c3.util_rules.source import ComponentRequest, PatchedSource, Source
 from c5c3.util_rules.step import Step, StepResult
 from c5c3.util_rules.targets import AllReleases
@@ -75,28 +75,24 @@ async def load_python_lock(request: PythonLockRequest, releases: AllReleases) ->
     path = release.path(f"locks/{environment.component}.lock.json")
     constraints_path, overrides_path = release.path(CONSTRAINTS_FILE), release.path(OVERRIDES_FILE)
     remedy = lock_remedy(environment)
-    source, lock_file, constraints, overrides = await MultiGet(
+    source, file, constraints, overrides = await MultiGet(
         Get(Source, ComponentRequest, environment.component_request),
         Get(
-            DigestContents,
-            PathGlobs(
-                [path],
-                glob_match_error_behavior=GlobMatchErrorBehavior.error,
-                description_of_origin=f"the Python lock of {environment.component} for {release.name}; {remedy}",
-            ),
+            RequiredFile,
+            RequiredFileRequest(path, f"the Python lock of {environment.component} for {release.name}", remedy),
         ),
         Get(
-            DigestContents,
-            PathGlobs(
-                [constraints_path],
-                glob_match_error_behavior=GlobMatchErrorBehavior.error,
-                description_of_origin=f"the upper constraints of release {release.name}",
+            RequiredFile,
+            RequiredFileRequest(
+                constraints_path,
+                f"the upper constraints of release {release.name}",
+                "Copy the file of that name from the release's branch of openstack/requirements.",
             ),
         ),
         Get(DigestContents, PathGlobs([overrides_path])),
     )
-    lock = parse_python_lock(lock_file[0].content.decode(), path, remedy)
-    in_force = parse_upper_constraints(constraints[0].content.decode(), constraints_path)
+    lock = parse_python_lock(file.text, path, remedy)
+    in_force = parse_upper_constraints(constraints.text, constraints_path)
     if overrides:
         in_force = apply_overrides(in_force, parse_overrides(overrides[0].content.decode(), overrides_path))
     check_inputs(

@@ -9,9 +9,8 @@ from typing import Tuple
 from imagekit.python.lock import Artifact
 from imagekit.sources.pin import GitPin, SdistPin, SourcePin, check_source_lock, parse_source_lock
 from imagekit.sources.refs import SourceRef, parse_source_refs
-from pants.base.glob_match_error_behavior import GlobMatchErrorBehavior
 from pants.engine.addresses import Address
-from pants.engine.fs import Digest, DigestContents, MergeDigests, PathGlobs, Snapshot
+from pants.engine.fs import Digest, MergeDigests, PathGlobs, Snapshot
 from pants.engine.internals.selectors import Get, MultiGet
 from pants.engine.rules import collect_rules, rule
 from pants.engine.target import HydratedSources, HydrateSourcesRequest
@@ -19,6 +18,7 @@ from pants.util.logging import LogLevel
 
 from c5c3.target_types import PatchesField
 from c5c3.util_rules.fetched import FetchedFile, GitSourceRequest, PythonFileRequest
+from c5c3.util_rules.required_file import RequiredFile, RequiredFileRequest
 from c5c3.util_rules.step import Step, StepResult
 from c5c3.util_rules.targets import AllPatchSets, AllReleases, Release
 
@@ -48,15 +48,15 @@ class ComponentRef:
 async def find_component_ref(request: ComponentRequest, releases: AllReleases) -> ComponentRef:
     release = releases.get(request.release, request.wanted_by)
     path = release.path(REFS_FILE)
-    contents = await Get(
-        DigestContents,
-        PathGlobs(
-            [path],
-            glob_match_error_behavior=GlobMatchErrorBehavior.error,
-            description_of_origin=f"the source references of release {release.name}",
+    file = await Get(
+        RequiredFile,
+        RequiredFileRequest(
+            path,
+            f"the source references of release {release.name}",
+            f"Write it, with a line such as `{request.component}: \"<version>\"`.",
         ),
     )
-    refs = parse_source_refs(contents[0].content.decode(), path)
+    refs = parse_source_refs(file.text, path)
     return ComponentRef(
         release,
         refs.ref_of(request.component),
@@ -124,15 +124,15 @@ async def find_source(request: ComponentRequest) -> Source:
         Get(ComponentRef, ComponentRequest, request),
         Get(Patches, PatchesRequest(request.component, request.release)),
     )
-    contents = await Get(
-        DigestContents,
-        PathGlobs(
-            [component_ref.pin_path],
-            glob_match_error_behavior=GlobMatchErrorBehavior.error,
-            description_of_origin=f"the pinned source of {request.component}; make it with: {component_ref.remedy}",
+    file = await Get(
+        RequiredFile,
+        RequiredFileRequest(
+            component_ref.pin_path,
+            f"the pinned source of {request.component}",
+            f"Run `{component_ref.remedy}` to make it.",
         ),
     )
-    lock = parse_source_lock(contents[0].content.decode(), component_ref.pin_path)
+    lock = parse_source_lock(file.text, component_ref.pin_path)
     check_source_lock(lock, component_ref.ref, request.release, component_ref.pin_path, component_ref.remedy)
     return Source(request.component, request.release, lock.pin, patches.paths, patches.digest)
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from imagekit.python.lock import ToolLock, parse_tool_lock, select_packages
 from imagekit.python.target import TargetPython
-from pants.engine.fs import Digest, DigestContents, MergeDigests, PathGlobs, RemovePrefix
+from pants.engine.fs import Digest, MergeDigests, RemovePrefix
 from pants.engine.internals.selectors import Get, MultiGet
 from pants.engine.platform import Platform
 from pants.engine.rules import collect_rules, rule
-from pants.base.glob_match_error_behavior import GlobMatchErrorBehavior
 
 from c5c3.util_rules.fetched import FetchedFile, PythonFileRequest
+from c5c3.util_rules.required_file import RequiredFile, RequiredFileRequest
 from c5c3.util_rules.step import BareStep, ImagekitTools, StepResult
 
 TOOLS_LOCK = "3rdparty/tools/imagekit.lock.json"
@@ -39,15 +39,8 @@ def machine(platform: Platform) -> str:
 
 @rule
 async def load_tool_lock() -> LoadedToolLock:
-    contents = await Get(
-        DigestContents,
-        PathGlobs(
-            [TOOLS_LOCK],
-            glob_match_error_behavior=GlobMatchErrorBehavior.error,
-            description_of_origin="the lock of imagekit's own tools",
-        ),
-    )
-    return LoadedToolLock(parse_tool_lock(contents[0].content.decode(), TOOLS_LOCK, _REMEDY))
+    file = await Get(RequiredFile, RequiredFileRequest(TOOLS_LOCK, "the lock of imagekit's own tools", _REMEDY))
+    return LoadedToolLock(parse_tool_lock(file.text, TOOLS_LOCK, _REMEDY))
 
 
 # The interpreter that Pants runs with, on the oldest C library that its own wheels allow.
