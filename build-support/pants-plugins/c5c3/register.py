@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from c5c3.goals import lockfiles, package, run, test_images, update_sources
+from c5c3.goals import lockfiles, package, run, images_for_tests, update_sources
 from c5c3.subsystems.debian import DebianSubsystem
 from c5c3.subsystems.images import ImagesSubsystem
 from c5c3.target_types import (
@@ -49,7 +49,7 @@ def rules():
         *source.rules(),
         *step.rules(),
         *targets.rules(),
-        *test_images.rules(),
+        *images_for_tests.rules(),
         *tools.rules(),
         *update_sources.rules(),
     ]

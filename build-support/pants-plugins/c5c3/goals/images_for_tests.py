@@ -16,7 +16,7 @@ from c5c3.goals.package import DockerImagePackageFieldSet
 from c5c3.util_rules.image import BuiltImage, ImageLayout, ImageRequest
 
 
-class TestImagesField(SpecialCasedDependencies):
+class ImagesField(SpecialCasedDependencies):
     alias = "images"
     help = help_text(
         """
@@ -30,15 +30,15 @@ class TestImagesField(SpecialCasedDependencies):
     )
 
 
-class TestImagesRequest(PytestPluginSetupRequest):
+class ImagesForTestsRequest(PytestPluginSetupRequest):
     @classmethod
     def is_applicable(cls, target: Target) -> bool:
-        return bool(target.has_field(TestImagesField) and target[TestImagesField].value)
+        return bool(target.has_field(ImagesField) and target[ImagesField].value)
 
 
 @rule
-async def provide_images(request: TestImagesRequest) -> PytestPluginSetup:
-    addresses = await Get(Addresses, UnparsedAddressInputs, request.target[TestImagesField].to_unparsed_address_inputs())
+async def provide_images(request: ImagesForTestsRequest) -> PytestPluginSetup:
+    addresses = await Get(Addresses, UnparsedAddressInputs, request.target[ImagesField].to_unparsed_address_inputs())
     targets = await Get(Targets, Addresses, addresses)
     field_sets = await Get(FieldSetsPerTarget, FieldSetsPerTargetRequest(DockerImagePackageFieldSet, targets))
     images = await MultiGet(Get(BuiltImage, ImageRequest(field_set.address)) for field_set in field_sets.field_sets)
@@ -54,7 +54,7 @@ async def provide_images(request: TestImagesRequest) -> PytestPluginSetup:
 def rules():
     return (
         *collect_rules(),
-        UnionRule(PytestPluginSetupRequest, TestImagesRequest),
-        PythonTestTarget.register_plugin_field(TestImagesField),
-        PythonTestsGeneratorTarget.register_plugin_field(TestImagesField),
+        UnionRule(PytestPluginSetupRequest, ImagesForTestsRequest),
+        PythonTestTarget.register_plugin_field(ImagesField),
+        PythonTestsGeneratorTarget.register_plugin_field(ImagesField),
     )

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+from textwrap import dedent
+
+import pytest
+from pants.backend.python.target_types import PythonTestsGeneratorTarget
+from pants.engine.addresses import Address
+from pants.engine.internals.parametrize import Parametrize
+from pants.engine.target import InferredDependencies
+from pants.testutil.rule_runner import QueryRule, RuleRunner, engine_error
+
+from c5c3 import register
+from c5c3.target_types import (
+    BaseField,
+    BuilderField,
+    ComponentField,
+    DistributionField,
+    DockerImage,
+    ImageOutputPathField,
+    PatchesField,
+    ReleaseField,
+    SystemLockField,
+)
+from c5c3.util_rules.dependencies import ImageDependenciesFieldSet, InferImageDependencies
+from c5c3.util_rules.targets import AllPatchSets, AllReleases
+
+LOCK = "{}"
+
+
+@pytest.fixture
+def rule_runner() -> RuleRunner:
+    runner = RuleRunner(
+        rules=[
+            *(rule for rule in register.rules()),
+            QueryRule(AllReleases, []),
+            QueryRule(AllPatchSets, []),
+            QueryRule(InferredDependencies, [InferImageDependencies]),
+        ],
+        target_types=[*register.target_types(), PythonTestsGeneratorTarget],
+        objects={"parametrize": Parametrize},
+    )
+    runner.write_files(
+        {
+            "services/keystone/BUILD": dedent(
+                """\
+                openstack_service(
+                    release=parametrize("2025.1", "2025.2"),
+                    extras=["ldap"],
+                    system_packages=["xmlsec1"],
+                )
+                """
+            ),
+            "3rdparty/bases/bookworm/BUILD": dedent(
+                """\
+                debian_base(
+                    suites=["bookworm"], python="3.11", glibc="2.36", packages=["python3"], builder_packages=["gcc"]
+                )
+                """
+            ),
+            "3rdparty/bases/bookworm/locks/keystone.lock.json": LOCK,
+            "3rdparty/bases/bookworm/locks/python-base.lock.json": LOCK,
+            "3rdparty/releases/2025.1/BUILD": 'openstack_release(name="2025.1", release="2025.1")',
+            "3rdparty/releases/2025.1/source-refs.yaml": "",
+            "3rdparty/releases/2025.2/BUILD": 'openstack_release(name="2025.2", release="2025.2")',
+            "3rdparty/releases/2025.2/source-refs.yaml": "",
+            "3rdparty/releases/2025.2/upper-constraints.txt": "",
+            "3rdparty/releases/2025.2/sources/keystone.json": LOCK,
+            "3rdparty/releases/2025.2/sources/nova.json": LOCK,
+            "3rdparty/releases/2025.2/locks/keystone.lock.json": LOCK,
+            "3rdparty/releases/2025.2/locks/nova.lock.json": LOCK,
+            "patches/BUILD": "patch_sets()",
+            "patches/keystone/2025.2/0002-b.patch": "",
+            "patches/keystone/2025.2/0001-a.patch": "",
+            "patches/nova/2025.1/0001-a.patch": "",
+        }
+    )
+    return runner
+
+
+def image_address(release: str) -> Address:
+    return Address("services/keystone", generated_name="image", parameters={"release": release})
+
+
+def test_a_service_generates_an_image_for_each_release(rule_runner: RuleRunner) -> None:
+    image = rule_runner.get_target(image_address("2025.2"))
+    assert isinstance(image, DockerImage)
+    assert image[ReleaseField].value == "2025.2"
+    assert image[ComponentField].value == "keystone"
+    assert image[SystemLockField].value == "keystone"
+    assert image[BaseField].value == "3rdparty/bases/bookworm#python-base"
+    assert image[BuilderField].value == "3rdparty/bases/bookworm#venv-builder"
+    assert image[DistributionField].value == "3rdparty/bases/bookworm"
+    assert image[ImageOutputPathField].value == "images/keystone/2025.2"
+    assert rule_runner.get_target(image_address("2025.1"))[ReleaseField].value == "2025.1"
+
+
+def test_dropping_a_patch_into_a_folder_makes_a_patch_set(rule_runner: RuleRunner) -> None:
+    patch_sets = rule_runner.request(AllPatchSets, [])
+    assert sorted(patch_sets.by_component) == [("keystone", "2025.2"), ("nova", "2025.1")]
+    keystone = patch_sets.get("keystone", "2025.2")
+    assert keystone is not None
+    assert keystone.address == Address("patches", generated_name="keystone/2025.2")
+    assert keystone[PatchesField].value == ("keystone/2025.2/*.patch",)
+    assert patch_sets.get("keystone", "2025.1") is None
+
+
+def test_a_patch_outside_of_a_component_and_release_is_refused(rule_runner: RuleRunner) -> None:
+    rule_runner.write_files({"patches/BUILD": 'patch_sets(sources=["**/*.patch"])', "patches/keystone/a.patch": ""})
+    with engine_error(
+        contains="A patch must lie in `<component>/<release>/` below 'patches', but 'patches/keystone/a.patch' does not. "
+        "Move it to 'patches/<component>/<release>/a.patch'."
+    ):
+        rule_runner.request(AllPatchSets, [])
+
+
+def test_two_patch_sets_for_one_component_and_release_are_refused(rule_runner: RuleRunner) -> None:
+    rule_runner.write_files(
+        {"more/BUILD": 'patch_set(component="keystone", release="2025.2")', "more/0001-c.patch": ""}
+    )
+    with engine_error(contains="Two patch sets are for keystone in 2025.2: "):
+        rule_runner.request(AllPatchSets, [])
+
+
+def test_a_release_knows_its_files(rule_runner: RuleRunner) -> None:
+    releases = rule_runner.request(AllReleases, [])
+    assert sorted(releases.by_name) == ["2025.1", "2025.2"]
+    assert sorted(releases.by_name["2025.2"].files) == [
+        "locks/keystone.lock.json",
+        "locks/nova.lock.json",
+        "source-refs.yaml",
+        "sources/keystone.json",
+        "sources/nova.json",
+        "upper-constraints.txt",
+    ]
+
+
+def dependencies(rule_runner: RuleRunner, address: Address) -> "list[str]":
+    request = InferImageDependencies(ImageDependenciesFieldSet.create(rule_runner.get_target(address)))
+    return sorted(str(found) for found in rule_runner.request(InferredDependencies, [request]).include)
+
+
+def test_an_image_depends_on_its_own_lock_pin_and_patches_and_on_no_other(rule_runner: RuleRunner) -> None:
+    assert dependencies(rule_runner, image_address("2025.2")) == [
+        "3rdparty/bases/bookworm#locks/keystone.lock.json",
+        "3rdparty/bases/bookworm#python-base",
+        "3rdparty/bases/bookworm#venv-builder",
+        "3rdparty/releases/2025.2/locks/keystone.lock.json:../2025.2",
+        "3rdparty/releases/2025.2/sources/keystone.json:../2025.2",
+        "patches#keystone/2025.2",
+    ]
+
+
+def test_a_base_depends_on_its_lock(rule_runner: RuleRunner) -> None:
+    assert dependencies(rule_runner, Address("3rdparty/bases/bookworm", generated_name="python-base")) == [
+        "3rdparty/bases/bookworm#locks/python-base.lock.json"
+    ]
+
+
+def test_an_unknown_release_is_named_with_those_there_are(rule_runner: RuleRunner) -> None:
+    rule_runner.write_files({"services/nova/BUILD": 'openstack_service(release="2024.2")'})
+    with engine_error(
+        contains="The `release` field in target services/nova#image names '2024.2', but this tree has no such release "
+        "(it has: 2025.1, 2025.2). Add `3rdparty/releases/2024.2/` with an `openstack_release` target, or correct the "
+        "field."
+    ):
+        dependencies(rule_runner, Address("services/nova", generated_name="image"))
