@@ -20,6 +20,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 from imagekit.errors import ImagekitError
 from imagekit.fetch.settings import HttpSettings
+from imagekit.fetch.whole_file import whole_file
 
 CHUNK = 256 * 1024
 MAX_REDIRECTS = 10
@@ -137,10 +138,9 @@ class Client:
 
         Raises :class:`DownloadError`.
         """
-        temporary = destination.with_name(f".{destination.name}.{os.getpid()}")
 
         def write() -> None:
-            with open(temporary, "wb") as stream:
+            with whole_file(destination) as stream:
                 digest = hashlib.sha256()
                 size = 0
                 for chunk in self.chunks(url):
@@ -151,23 +151,18 @@ class Client:
                         )
                     digest.update(chunk)
                     stream.write(chunk)
-            if size != expected.size:
-                raise WrongContent(f"{redact(url)} has {size} bytes, but {expected.name} must have {expected.size}.")
-            if digest.hexdigest() != expected.sha256:
-                raise WrongContent(
-                    f"{redact(url)} has SHA-256 {digest.hexdigest()}, but {expected.name} must have {expected.sha256}."
-                )
+                if size != expected.size:
+                    raise WrongContent(f"{redact(url)} has {size} bytes, but {expected.name} must have {expected.size}.")
+                if digest.hexdigest() != expected.sha256:
+                    raise WrongContent(
+                        f"{redact(url)} has SHA-256 {digest.hexdigest()}, but {expected.name} must have "
+                        f"{expected.sha256}."
+                    )
 
         try:
             self._with_retries(write)
-            os.replace(temporary, destination)
         except OSError as error:
             raise DownloadError(f"{destination} cannot be written: {error.strerror}.") from None
-        finally:
-            try:
-                os.unlink(temporary)
-            except FileNotFoundError:
-                pass
 
     def chunks(self, url: str) -> Iterator[bytes]:
         """The bytes at ``url``, one try; use :meth:`download` where the hash is known."""

@@ -7,13 +7,13 @@ The locks name no download host. The user's own pip and uv configuration says wh
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Optional
 
 from imagekit.errors import ImagekitError
 from imagekit.fetch.json_record import JsonRecord, JsonRecordError, parse_json_record
+from imagekit.fetch.whole_file import whole_file
 
 FORMAT = 1
 
@@ -127,12 +127,5 @@ def read_settings(path: Path) -> FetchSettings:
 
 def write_settings(settings: FetchSettings, path: Path) -> None:
     """Write ``settings`` to ``path``, readable by its owner only: index URLs may hold passwords."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with open(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(to_json(settings))
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink()
-        raise
+    with whole_file(path, mode=0o600) as stream:
+        stream.write(to_json(settings).encode("utf-8"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import dataclass
 from enum import Enum
@@ -12,6 +11,7 @@ from typing import Mapping, Optional, Union
 
 from imagekit.errors import ImagekitError
 from imagekit.fetch.json_record import JsonRecord, JsonRecordError, parse_json_record
+from imagekit.fetch.whole_file import whole_file
 from imagekit.sources.refs import COMMIT, SdistRef, SourceRef
 
 FORMAT = 1
@@ -190,10 +190,8 @@ def read_source_lock(path: Path) -> SourceLock:
 
 def write_source_lock(lock: SourceLock, path: Path) -> None:
     """Write ``lock`` to ``path``, whole or not at all; raises :class:`LockError`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_text(render_source_lock(lock), encoding="utf-8")
-        os.replace(temporary, path)
+        with whole_file(path) as stream:
+            stream.write(render_source_lock(lock).encode("utf-8"))
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise LockError(f"The source lock {path} cannot be written: {error.strerror}.") from None

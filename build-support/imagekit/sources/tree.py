@@ -12,6 +12,7 @@ from typing import Iterable, Mapping, Optional, Union
 
 from imagekit.constants import SOURCE_DATE_EPOCH
 from imagekit.errors import ImagekitError
+from imagekit.fetch.whole_file import whole_file
 
 
 class SourceTreeError(ImagekitError):
@@ -58,19 +59,14 @@ def write_source(tree: SourceTree, path: Path) -> None:
 
     Folders are left out: they follow from the files. Raises :class:`SourceTreeError` when it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT, encoding="utf-8") as archive:
+        with whole_file(path) as stream, tarfile.open(
+            fileobj=stream, mode="w", format=tarfile.PAX_FORMAT, encoding="utf-8"
+        ) as archive:
             for name in sorted(tree):
                 _add(archive, name, tree[name])
-        os.replace(temporary, path)
     except OSError as error:
         raise SourceTreeError(f"{path} cannot be written: {error.strerror}.") from None
-    finally:
-        try:
-            os.unlink(temporary)
-        except FileNotFoundError:
-            pass
 
 
 def _add(archive: tarfile.TarFile, name: str, entry: Entry) -> None:
