@@ -6,6 +6,7 @@ filename, size and SHA-256 and no download host. Everything here is pure: text i
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 from packaging.utils import canonicalize_name
 
 from imagekit.errors import ImagekitError
-from imagekit.python.constraints import Constraints
+from imagekit.python.constraints import ConstraintError, Constraints
 from imagekit.python.document import Node, parse_document
 from imagekit.python.target import TargetPython, best_wheel, targets
 
@@ -279,6 +280,23 @@ def check_inputs(
             f"now only `{'`, `'.join(pins)}` is in force" if pins else f"now no line constrains {package.name}"
         )
         raise stale(f"{was}, but {now}")
+
+
+def check_overrides_are_used(constraints: Constraints, locks: Sequence[PythonLock]) -> None:
+    """Raise :class:`ConstraintError` for an override of a package that no lock of the release holds.
+
+    ``locks`` are all locks of the release. An override that adds a pin to a package nobody installs is a misspelt one.
+    """
+    held = {package.name for lock in locks for package in _with_build_requires(lock)}
+    release = locks[0].release if locks else ""
+    for pin in constraints.pins:
+        if pin.override and pin.replaces is None and pin.name not in held:
+            close = difflib.get_close_matches(pin.name, sorted(held), n=1)
+            question = f" Did you mean {close[0]}?" if close else ""
+            raise ConstraintError(
+                f"{pin.place}: `{pin.requirement}` overrides a package that upper-constraints does not pin and no lock of "
+                f"release {release} holds.{question} Correct the name or delete the line."
+            )
 
 
 def constraints_in_force(constraints: Constraints, name: str, pythons: Sequence[str]) -> Tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ class Resolution:
     """What to resolve: ``requirements`` under ``constraints`` for ``python`` (the oldest one) and all newer ones.
 
     ``ignoring`` are packages left out of the answer; with ``wheels_only`` no package without wheels is considered;
-    ``preferred`` are versions to keep if they still fit.
+    ``preferred`` are versions to keep if they still fit; ``files`` are wheels that requirements name as ``input/<file>``.
     """
 
     what: str
@@ -34,6 +35,7 @@ class Resolution:
     ignoring: Tuple[str, ...] = ()
     wheels_only: bool = False
     preferred: Tuple[Tuple[str, str], ...] = ()
+    files: Tuple[Path, ...] = ()
 
 
 #: Runs uv with these arguments and this environment in a directory.
@@ -47,6 +49,9 @@ def resolve(resolution: Resolution, environment: Mapping[str, str], folder: Path
     """
     (folder / "requirements.in").write_text("".join(f"{line}\n" for line in resolution.requirements))
     (folder / "constraints.txt").write_text(resolution.constraints.render())
+    for file in resolution.files:
+        (folder / "input").mkdir(exist_ok=True)
+        shutil.copyfile(file, folder / "input" / file.name)
     if resolution.preferred:
         (folder / "pylock.toml").write_text(_preferences(resolution.preferred))
     finished = run(compile_arguments(resolution), environment, folder)

@@ -1,0 +1,61 @@
+"""Installing one wheel, once per interpreter, as the piece of an image."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+from imagekit.constants import VENV
+from imagekit.errors import ImagekitError
+from imagekit.oci.entry import EntryKind
+from imagekit.python import byte_compile, install_driver
+from imagekit.python.piece import root_owned, write_piece
+from imagekit.python.sandbox_library import LIBRARY, driver_argv, library_binds
+from imagekit.python.skeleton import materialize, venv_skeleton
+from imagekit.sandbox.bwrap import Rootfs, run_in_rootfs
+from imagekit.sandbox.mounts import Bind
+
+_INPUT = "/imagekit/in"
+
+
+class InstallError(ImagekitError):
+    """A wheel that cannot be installed."""
+
+
+def install_wheel(wheel: Path, rootfs: Rootfs, python: str, output: Path, *, exclude_tests: bool = False) -> None:
+    """Install ``wheel`` with ``/usr/bin/python<python>`` of ``rootfs``, byte-compile it, and write the piece ``output``.
+
+    The piece holds the wheel's own files and no directories. With ``exclude_tests``, ``<package>/tests`` is left out.
+    Raises :class:`InstallError` with what the installer says.
+    """
+    skeleton = venv_skeleton(python)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        materialize(skeleton, folder / "image")
+        job = folder / "job.json"
+        job.write_text(
+            json.dumps({"wheel": f"{_INPUT}/{wheel.name}", "prefix": VENV, "exclude_tests": exclude_tests})
+        )
+        finished = run_in_rootfs(
+            rootfs,
+            driver_argv(python, install_driver, f"{_INPUT}/job.json"),
+            binds=(
+                *library_binds((install_driver, byte_compile), ("installer",)),
+                Bind(job, f"{_INPUT}/job.json"),
+                Bind(wheel, f"{_INPUT}/{wheel.name}"),
+                Bind(folder / "image" / VENV.lstrip("/"), VENV, writable=True),
+            ),
+            cwd=LIBRARY,
+        )
+        if finished.returncode != 0:
+            raise InstallError(f"{wheel.name} cannot be installed:\n{finished.stderr.strip()}")
+        present = {entry.path for entry in skeleton}
+        write_piece(
+            (
+                entry
+                for entry in root_owned(folder / "image")
+                if entry.kind is not EntryKind.DIRECTORY and entry.path not in present
+            ),
+            output,
+        )
