@@ -6,6 +6,9 @@ source "${BASH_SOURCE[0]%/*}/pip.bash"
 # $1: the virtual environment to make, $2: the requirements file with hashes to install.
 install_pants() {
   local venv=$1 lock=$2 cache=${1%/*}
+  [[ $venv != *[[:space:]]* ]] ||
+    die "the cache folder '$cache' has white space in its path, which Pants cannot run Python from." \
+      "Set XDG_CACHE_HOME to a folder without."
   mkdir -p -- "$cache" 2>/dev/null && : 2>/dev/null >>"$venv.lock" ||
     die "the cache folder $cache cannot be written." \
       "Make it writable, or set XDG_CACHE_HOME to a folder that is."

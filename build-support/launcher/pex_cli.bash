@@ -6,6 +6,7 @@ source "${BASH_SOURCE[0]%/*}/pip.bash"
 # their SHA-256. So no compression (zlib differs from machine to machine), one umask and one shebang.
 make_pex_cli() {
   local python=$1 output=$2 tools=${BASH_SOURCE[0]%/*}/../../3rdparty/tools work wheels
+  mkdir -p -- "${output%/*}"
   work=$(mktemp -d "$output.XXXXXX")
   say "making the pex program that Pants runs its tools with (once, about 10 s)"
   sed -n '/^pex==/,/[^\\]$/p' "$tools/pants.txt" >"$work/pex.txt"
