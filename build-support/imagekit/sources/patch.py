@@ -93,7 +93,7 @@ def parse_patch(data: bytes, name: str) -> Patch:
     lines = data.decode("latin-1").split("\n")
     _refuse_carriage_returns(lines, name)
     first_diff = next((number for number, line in enumerate(lines) if line.startswith("diff --git ")), len(lines))
-    header = _parse_header(lines[:first_diff], name)
+    header = _parse_header(lines, first_diff, name)
     if first_diff == len(lines):
         raise PatchError(f"{name} changes no file: it has no 'diff --git' line. {_EXPORT}, or delete it.")
     return Patch(name, header, tuple(_parse_files(lines, first_diff, name)))
@@ -110,13 +110,13 @@ def _refuse_carriage_returns(lines: list[str], name: str) -> None:
             )
 
 
-def _parse_header(lines: list[str], name: str) -> PatchHeader:
+def _parse_header(lines: list[str], end: int, name: str) -> PatchHeader:
     if not _FIRST_LINE.match(lines[0]):
         raise PatchError(
             f"{name}:1: '{lines[0][:60]}' does not begin a patch in git format-patch form ('From <commit> …'). Commit "
             "the change in a checkout of the source and export it with: git format-patch -1"
         )
-    text = "\n".join(lines[1:]).encode("latin-1").decode("utf-8", "replace")
+    text = "\n".join(lines[1:end]).encode("latin-1").decode("utf-8", "replace")
     message = email.parser.Parser().parsestr(text)
     for field in ("From", "Date", "Subject"):
         if not message.get(field):
@@ -191,6 +191,8 @@ def _parse_hunk(lines: list[str], position: int, name: str) -> tuple[Hunk, int]:
                 f"{name}:{position + 1}: the hunk '{hunk.header}' of line {begin + 1} is cut short. The patch was "
                 f"edited by hand or damaged. {_EXPORT}."
             )
+        position += 1
+    while position < len(lines) and lines[position].startswith("\\"):
         position += 1
     return hunk, position
 

@@ -24,7 +24,7 @@ from imagekit.errors import ImagekitError
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _COMPONENT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-_VERSION = re.compile(r"v?\d+(?:\.\d+)*(?:[.+-]?[A-Za-z0-9]+)*")
+_VERSION = re.compile(r"\d+(?:\.\d+)*(?:[.+-]?[A-Za-z0-9]+)*")
 # What git check-ref-format refuses.
 _NOT_IN_A_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/$|^/|\.lock$|\.$|^-|^@$")
 _SCP_LIKE = re.compile(r"(?:[^@/\s]+@)?[^:/\s]+:[^\s]+")

@@ -40,7 +40,7 @@ def _pin_from(place: Place, ref: SdistRef, client: Client) -> SdistPin:
         for version in [sdist_version(link.filename, ref.project)]
         if version is not None
     }
-    link = sdists.get(ref.version.lstrip("v"))
+    link = sdists.get(ref.version)
     if link is None:
         latest = ", ".join(list(sdists)[-3:])
         raise NotFound(f"no sdist of {ref.version} there; it ends with {latest}." if latest else "no sdist there.")
@@ -63,4 +63,4 @@ def _pin(link: FileLink, ref: SdistRef, client: Client) -> SdistPin:
             f"{redact(link.url)} has SHA-256 {sha256}, but its index says {link.sha256}. Do not use it; try again later "
             "or with another index."
         )
-    return SdistPin(ref.project, ref.version.lstrip("v"), link.filename, len(body), sha256)
+    return SdistPin(ref.project, ref.version, link.filename, len(body), sha256)
