@@ -44,7 +44,7 @@ class DockerArchive:
     tags: Tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if Path(self.name).name != self.name or self.name in (INDEX_FILE, LAYOUT_FILE, "blobs", ".", ".."):
+        if not self.name or Path(self.name).name != self.name or self.name in (INDEX_FILE, LAYOUT_FILE, "blobs", ".", ".."):
             raise ExportError(
                 f"The docker archive must have a file name of its own without a directory, but was {self.name!r}. "
                 "Use for example 'image.tar'."

@@ -60,7 +60,7 @@ class Layout:
         path = self.blob_path(descriptor.digest)
         if descriptor.size > MAX_DOCUMENT_SIZE:
             raise LayoutError(
-                f"{path} should have {descriptor.size} bytes, but a {descriptor.media_type} of more than "
+                f"{path} should have {descriptor.size} bytes, but {descriptor.media_type} of more than "
                 f"{MAX_DOCUMENT_SIZE} bytes is refused. Make the image again."
             )
         try:
