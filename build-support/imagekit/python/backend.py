@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import Parser
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+
+from packaging.utils import canonicalize_name
 
 from imagekit.constants import SOURCE_DATE_EPOCH
 from imagekit.errors import ImagekitError
@@ -18,6 +21,7 @@ from imagekit.sandbox.bwrap import Rootfs, run_in_rootfs
 from imagekit.sandbox.mounts import Bind, Tmpfs
 
 _INPUT = "/imagekit/in"
+_EXTRA = re.compile(r"""\bextra\s*==\s*["']([^"']+)["']""")
 
 
 class BuildError(ImagekitError):
@@ -46,14 +50,6 @@ class SourceTree:
 
 
 @dataclass(frozen=True)
-class Toolchain:
-    """Where wheels are built: ``/usr/bin/python<python>`` of ``rootfs``."""
-
-    rootfs: Rootfs
-    python: str
-
-
-@dataclass(frozen=True)
 class Metadata:
     """What ``METADATA`` says of a distribution's requirements (the core metadata specification)."""
 
@@ -63,29 +59,91 @@ class Metadata:
     extras: Tuple[str, ...]
     text: str
 
-
-def static_requires(tree: SourceTree, toolchain: Toolchain) -> Tuple[str, ...]:
-    """The ``[build-system] requires`` of ``tree``."""
-    return _strings(_ask("static-requires", tree, toolchain, (), None), "requires")
-
-
-def all_requires(tree: SourceTree, toolchain: Toolchain, wheels: Tuple[Path, ...]) -> Tuple[str, ...]:
-    """The static requirements, and those that the backend adds once ``wheels`` are there (``setup_requires``)."""
-    return _strings(_ask("requires", tree, toolchain, wheels, None), "requires")
-
-
-def metadata(tree: SourceTree, toolchain: Toolchain, wheels: Tuple[Path, ...]) -> Metadata:
-    """The metadata that the wheel of ``tree`` will have."""
-    text = _ask("metadata", tree, toolchain, wheels, None)["metadata"]
-    assert isinstance(text, str)
-    return parse_metadata(text)
+    def requires_with(self, extras: Sequence[str]) -> Tuple[str, ...]:
+        """The requirements less those that only other extras than ``extras`` have."""
+        wanted = {canonicalize_name(extra) for extra in extras}
+        return tuple(
+            requirement
+            for requirement in self.requires
+            if not (named := _EXTRA.findall(requirement)) or wanted & {canonicalize_name(extra) for extra in named}
+        )
 
 
-def build(tree: SourceTree, toolchain: Toolchain, wheels: Tuple[Path, ...], folder: Path) -> Path:
-    """Build the wheel of ``tree`` into ``folder``, as the backend leaves it."""
-    filename = _ask("wheel", tree, toolchain, wheels, folder)["wheel"]
-    assert isinstance(filename, str)
-    return folder / filename
+@dataclass(frozen=True)
+class Toolchain:
+    """Where wheels are built: ``/usr/bin/python<python>`` of ``rootfs``.
+
+    Every method raises :class:`BuildError` with what the backend says when it fails.
+    """
+
+    rootfs: Rootfs
+    python: str
+
+    def static_requires(self, tree: SourceTree) -> Tuple[str, ...]:
+        """The ``[build-system] requires`` of ``tree``."""
+        return _strings(self._ask("static-requires", tree, (), None), "requires")
+
+    def all_requires(self, tree: SourceTree, wheels: Tuple[Path, ...]) -> Tuple[str, ...]:
+        """The static requirements, and those that the backend adds once ``wheels`` are there (``setup_requires``)."""
+        return _strings(self._ask("requires", tree, wheels, None), "requires")
+
+    def metadata(self, tree: SourceTree, wheels: Tuple[Path, ...]) -> Metadata:
+        """The metadata that the wheel of ``tree`` will have."""
+        text = self._ask("metadata", tree, wheels, None)["metadata"]
+        assert isinstance(text, str)
+        return parse_metadata(text)
+
+    def build(self, tree: SourceTree, wheels: Tuple[Path, ...], folder: Path) -> Path:
+        """Build the wheel of ``tree`` into ``folder``, as the backend leaves it."""
+        filename = self._ask("wheel", tree, wheels, folder)["wheel"]
+        assert isinstance(filename, str)
+        return folder / filename
+
+    def _ask(
+        self, question: str, tree: SourceTree, wheels: Tuple[Path, ...], output: Optional[Path]
+    ) -> Mapping[str, object]:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            answer = folder / "out"
+            answer.mkdir()
+            out = answer if output is None else output
+            archive = f"{_INPUT}/{tree.archive.name}"
+            bound_wheels: List[Bind] = [Bind(wheel, f"{_INPUT}/wheels/{wheel.name}") for wheel in wheels]
+            job = folder / "job.json"
+            job.write_text(
+                json.dumps(
+                    {
+                        "ask": question,
+                        "source": archive,
+                        "strip_top": tree.has_top_directory,
+                        "mtime": SOURCE_DATE_EPOCH,
+                        "wheels": [bind.target for bind in bound_wheels],
+                        "environment": build_environment(tree),
+                    }
+                )
+            )
+            finished = run_in_rootfs(
+                self.rootfs,
+                driver_argv(self.python, backend_driver, f"{_INPUT}/job.json"),
+                binds=(
+                    *library_binds((backend_driver,), ("installer", "pyproject_hooks")),
+                    Bind(job, f"{_INPUT}/job.json"),
+                    Bind(tree.archive, archive),
+                    *bound_wheels,
+                    Tmpfs("/build"),
+                    Bind(out, "/out", writable=True),
+                ),
+                cwd=LIBRARY,
+            )
+            if finished.returncode != 0:
+                raise BuildError(
+                    f"{tree.name} {tree.version} cannot be built from {tree.archive.name}. Its build backend says:\n"
+                    f"{last_lines(finished.stdout)}{last_lines(finished.stderr)}"
+                )
+            answer_file = out / "answer.json"
+            result: Dict[str, object] = json.loads(answer_file.read_text())
+            answer_file.unlink()
+            return result
 
 
 def parse_metadata(text: str) -> Metadata:
@@ -98,53 +156,6 @@ def parse_metadata(text: str) -> Metadata:
         extras=tuple(sorted(str(value) for value in message.get_all("Provides-Extra", []))),
         text=text,
     )
-
-
-def _ask(
-    question: str, tree: SourceTree, toolchain: Toolchain, wheels: Tuple[Path, ...], output: Optional[Path]
-) -> Mapping[str, object]:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        answer = folder / "out"
-        answer.mkdir()
-        out = answer if output is None else output
-        archive = f"{_INPUT}/{tree.archive.name}"
-        bound_wheels: List[Bind] = [Bind(wheel, f"{_INPUT}/wheels/{wheel.name}") for wheel in wheels]
-        job = folder / "job.json"
-        job.write_text(
-            json.dumps(
-                {
-                    "ask": question,
-                    "source": archive,
-                    "strip_top": tree.has_top_directory,
-                    "mtime": SOURCE_DATE_EPOCH,
-                    "wheels": [bind.target for bind in bound_wheels],
-                    "environment": build_environment(tree),
-                }
-            )
-        )
-        finished = run_in_rootfs(
-            toolchain.rootfs,
-            driver_argv(toolchain.python, backend_driver, f"{_INPUT}/job.json"),
-            binds=(
-                *library_binds((backend_driver,), ("installer", "pyproject_hooks")),
-                Bind(job, f"{_INPUT}/job.json"),
-                Bind(tree.archive, archive),
-                *bound_wheels,
-                Tmpfs("/build"),
-                Bind(out, "/out", writable=True),
-            ),
-            cwd=LIBRARY,
-        )
-        if finished.returncode != 0:
-            raise BuildError(
-                f"{tree.name} {tree.version} cannot be built from {tree.archive.name}. Its build backend says:\n"
-                f"{last_lines(finished.stdout)}{last_lines(finished.stderr)}"
-            )
-        answer_file = out / "answer.json"
-        result: Dict[str, object] = json.loads(answer_file.read_text())
-        answer_file.unlink()
-        return result
 
 
 def build_environment(tree: SourceTree) -> Dict[str, str]:

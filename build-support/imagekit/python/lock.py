@@ -63,7 +63,8 @@ class LockedPackage:
 class RootPackage:
     """The package that is built from the service's own source.
 
-    ``requires`` are its ``Requires-Dist`` at the time of locking: a patch that changes them makes the lock stale.
+    ``requires`` are its ``Requires-Dist`` at the time of locking, less those of extras that the service does not use: a
+    patch that changes them makes the lock stale.
     """
 
     name: str

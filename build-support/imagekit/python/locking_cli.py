@@ -100,7 +100,7 @@ def _locker(settings: FetchSettings, program: Path, rootfs: Rootfs, folder: Path
     return Locker(
         run_uv=uv.run_in_sandbox(program, rootfs, cache, uv.local_files(settings)),
         uv_environment=uv.environment(settings),
-        toolchain=Toolchain(rootfs, python),
+        backends=Toolchain(rootfs, python),
         target=TargetPython(python, OLDEST_GLIBC, os.uname().machine),
         fetch=fetch,
         folder=folder,

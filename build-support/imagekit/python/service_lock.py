@@ -5,13 +5,13 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from imagekit.python import uv
-from imagekit.python.backend import Metadata, SourceTree, Toolchain, all_requires, metadata, static_requires
+from imagekit.python.backend import Metadata, SourceTree
 from imagekit.python.constraints import Constraints
 from imagekit.python.lock import (
     Artifact,
@@ -28,6 +28,19 @@ from imagekit.python.wheel_file import write_metadata_wheel
 
 #: Fetches one artifact of a project into a directory and returns its path.
 Fetch = Callable[[str, Artifact, Path], Path]
+
+
+class BuildBackends(Protocol):
+    """What :class:`~imagekit.python.backend.Toolchain` tells of source trees."""
+
+    def static_requires(self, tree: SourceTree) -> Tuple[str, ...]:
+        ...
+
+    def all_requires(self, tree: SourceTree, wheels: Tuple[Path, ...]) -> Tuple[str, ...]:
+        ...
+
+    def metadata(self, tree: SourceTree, wheels: Tuple[Path, ...]) -> Metadata:
+        ...
 
 
 @dataclass(frozen=True)
@@ -50,12 +63,12 @@ class LockRequest:
 class Locker:
     """Makes locks: resolves with uv, and asks the build backends of what has no wheel, where it will be built.
 
-    ``target`` is the interpreter and machine of ``toolchain``; ``folder`` is a directory for temporary files.
+    ``target`` is the interpreter and machine of ``backends``; ``folder`` is a directory for temporary files.
     """
 
     run_uv: uv.RunUv
     uv_environment: Mapping[str, str]
-    toolchain: Toolchain
+    backends: BuildBackends
     target: TargetPython
     fetch: Fetch
     folder: Path
@@ -71,7 +84,7 @@ class Locker:
         preferred = tuple((package.name, package.version) for package in previous.packages) if previous else ()
         builds = _BuildRequires(self, constraints, request.pythons, preferred)
         own_requires, own_wheels = builds.lock(request.source)
-        own = metadata(request.source, self.toolchain, own_wheels)
+        own = self.backends.metadata(request.source, own_wheels)
         metadata_wheel = write_metadata_wheel(
             self._fresh_folder(), request.source.name, request.source.version, own.text
         )
@@ -102,7 +115,7 @@ class Locker:
             root=RootPackage(
                 name=canonicalize_name(request.source.name),
                 version=request.source.version,
-                requires=own.requires,
+                requires=own.requires_with(own_extras(request)),
                 build_requires=own_requires,
             ),
             packages=packages,
@@ -118,7 +131,7 @@ class Locker:
         )
 
     def fetch_wheels(self, packages: Sequence[LockedPackage], what: str) -> Tuple[Path, ...]:
-        """The wheels of ``packages`` that the toolchain's own interpreter uses."""
+        """The wheels of ``packages`` that the interpreter uses that builds."""
         folder = self._fresh_folder()
         selected = select_packages(packages, self.target, what, "Require a version that has one.")
         return tuple(self.fetch(package.name, package.artifact, folder) for package in selected)
@@ -144,10 +157,10 @@ class _BuildRequires:
         self._known: Dict[Tuple[str, ...], Tuple[Tuple[LockedPackage, ...], Tuple[Path, ...]]] = {}
 
     def lock(self, tree: SourceTree) -> Tuple[Tuple[LockedPackage, ...], Tuple[Path, ...]]:
-        """All that the build of ``tree`` needs, and the wheels of it for the toolchain's interpreter."""
-        static = static_requires(tree, self._locker.toolchain)
+        """All that the build of ``tree`` needs, and the wheels of it for the interpreter that builds."""
+        static = self._locker.backends.static_requires(tree)
         packages, wheels = self._resolve(tree, static)
-        every = all_requires(tree, self._locker.toolchain, wheels)
+        every = self._locker.backends.all_requires(tree, wheels)
         if set(every) - set(static):
             return self._resolve(tree, every)
         return packages, wheels
@@ -175,6 +188,13 @@ class _BuildRequires:
         return self._known[key]
 
 
+def own_extras(request: LockRequest) -> Tuple[str, ...]:
+    """The extras of the service's own project that are required, sorted."""
+    own = [Requirement(text) for text in request.requirements]
+    name = canonicalize_name(request.source.name)
+    return tuple(sorted({extra for item in own if canonicalize_name(item.name) == name for extra in item.extras}))
+
+
 def resolvable_requirements(request: LockRequest, own: Metadata, wheel: Path) -> Tuple[str, ...]:
     """The requirements of ``request``, where those of its own project name ``wheel``, a path relative to uv's directory.
 
@@ -199,12 +219,12 @@ def resolvable_requirements(request: LockRequest, own: Metadata, wheel: Path) ->
         known = {canonicalize_name(extra) for extra in own.extras}
         for extra in sorted(requirement.extras):
             if canonicalize_name(extra) not in known:
+                extras = f"Its extras are: {', '.join(own.extras)}." if own.extras else "It has none."
                 raise LockError(
-                    f"{what}: {request.source.name} {request.source.version} has no extra {extra!r}. "
-                    f"{f'Its extras are: {chr(44).join(own.extras)}.' if own.extras else 'It has none.'}"
+                    f"{what}: {request.source.name} {request.source.version} has no extra {extra!r}. {extras}"
                 )
-        extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
-        requirements.append(f"{requirement.name}{extras} @ ./{wheel}")
+        bracketed = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+        requirements.append(f"{requirement.name}{bracketed} @ ./{wheel}")
     if not named:
         raise LockError(
             f"{what}: none of its requirements ({', '.join(request.requirements)}) is {request.source.name}. Add it."

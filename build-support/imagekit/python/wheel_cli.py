@@ -8,7 +8,7 @@ from typing import Mapping
 
 from imagekit.command import Command
 from imagekit.python.backend import SourceTree, Toolchain
-from imagekit.python.wheel_build import build_wheel
+from imagekit.python.wheel_build import LockedRequires, build_wheel
 from imagekit.sandbox.store import RootfsStore
 
 
@@ -25,20 +25,21 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--locked-requires", action="append", metavar="REQUIREMENT", help="refuse a wheel that requires anything else"
     )
+    parser.add_argument("--extra", action="append", default=[], help="of which requirements count; may be repeated")
     parser.add_argument("--remedy", default="Make the lock again.", help="what that refusal tells the user to do")
     parser.add_argument("--output-dir", required=True, type=Path, metavar="DIR")
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    locked = arguments.locked_requires
+    requires = arguments.locked_requires
+    locked = None if requires is None else LockedRequires(tuple(requires), tuple(arguments.extra), arguments.remedy)
     with RootfsStore(arguments.rootfs_store).rootfs(arguments.rootfs) as rootfs:
         build_wheel(
             SourceTree(arguments.name, arguments.version, arguments.source),
             Toolchain(rootfs, arguments.python),
             tuple(arguments.build_wheel),
             arguments.output_dir,
-            locked_requires=None if locked is None else tuple(locked),
-            remedy=arguments.remedy,
+            locked=locked,
         )
 
 

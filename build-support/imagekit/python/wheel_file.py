@@ -10,7 +10,7 @@ import os
 import stat
 import zipfile
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import List, Tuple
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
@@ -64,12 +64,6 @@ def canonicalize(wheel: Path, output: Path) -> None:
                 rows.append((record, "", ""))
                 target.writestr(_member(record, executable=False), _render_record(rows))
             os.replace(file.name, output)
-
-
-def members(wheel: Path) -> Dict[str, bytes]:
-    """The content of every file in ``wheel``."""
-    with zipfile.ZipFile(wheel) as archive:
-        return {info.filename: archive.read(info) for info in archive.infolist() if not info.is_dir()}
 
 
 def write_metadata_wheel(folder: Path, name: str, version: str, metadata: str) -> Path:
