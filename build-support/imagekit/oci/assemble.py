@@ -41,7 +41,7 @@ class AssembleError(ImagekitError):
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """What an image is made of. ``created`` in seconds since the epoch; ``ref_names`` are its names in ``index.json``."""
+    """What an image is made of: ``created`` in seconds since the epoch, ``ref_names`` its names in ``index.json``."""
 
     platform: Platform
     layers: Tuple[Layer, ...]

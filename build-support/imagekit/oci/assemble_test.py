@@ -19,18 +19,19 @@ LAYER: Dict[str, object] = {
     "entries": 3,
     "created_by": "bookworm",
 }
+CONFIG: Dict[str, object] = {
+    "User": "42424:42424",
+    "Env": ["PATH=/var/lib/openstack/bin:/usr/bin"],
+    "Entrypoint": [],
+    "Cmd": ["keystone-manage"],
+    "WorkingDir": "/",
+    "Labels": {"org.opencontainers.image.version": "28.0.0"},
+    "ExposedPorts": {"5000/tcp": {}},
+}
 SPEC: Dict[str, object] = {
     "architecture": "amd64",
     "layers": [LAYER, {**LAYER, "digest": f"sha256:{'3' * 64}", "created_by": "keystone 28.0.0"}],
-    "config": {
-        "User": "42424:42424",
-        "Env": ["PATH=/var/lib/openstack/bin:/usr/bin"],
-        "Entrypoint": [],
-        "Cmd": ["keystone-manage"],
-        "WorkingDir": "/",
-        "Labels": {"org.opencontainers.image.version": "28.0.0"},
-        "ExposedPorts": {"5000/tcp": {}},
-    },
+    "config": CONFIG,
     "created": 1735689600,
     "ref_names": ["28.0.0-p1"],
     "annotations": {"org.opencontainers.image.version": "28.0.0"},
@@ -61,7 +62,7 @@ def test_documents(tmp_path: Path) -> None:
     ]
     assert config["rootfs"] == {"type": "layers", "diff_ids": [f"sha256:{'2' * 64}"] * 2}
     assert config["created"] == "2025-01-01T00:00:00Z"
-    assert config["config"] == {key: value for key, value in SPEC["config"].items() if value}  # type: ignore[attr-defined]
+    assert config["config"] == {key: value for key, value in CONFIG.items() if value}
     assert json.loads((tmp_path / "oci-layout").read_bytes()) == {"imageLayoutVersion": "1.0.0"}
     summary = json.loads((tmp_path / "image.json").read_bytes())
     assert summary == {

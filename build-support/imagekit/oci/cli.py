@@ -29,9 +29,7 @@ def _layer(arguments: argparse.Namespace) -> None:
     from imagekit.oci.piece import tar_piece
 
     algorithm = Algorithm(arguments.compression)
-    compression = (
-        Compression.default(algorithm) if arguments.level is None else Compression(algorithm, arguments.level)
-    )
+    compression = Compression.default(algorithm) if arguments.level is None else Compression(algorithm, arguments.level)
     pieces = [tar_piece(path) for path in arguments.piece]
     layer = write_layer(pieces, arguments.output_dir, created_by=arguments.created_by, compression=compression)
     print(layer.digest)

@@ -39,10 +39,27 @@ def piece(path: Path, contents: Dict[str, bytes]) -> Path:
 def test_from_pieces_to_an_exported_image(tmp_path: Path) -> None:
     one = piece(tmp_path / "one.tar", {"etc/one": b"1", "etc/both": b"same"})
     two = piece(tmp_path / "two.tar", {"etc/two": b"2", "etc/both": b"same"})
-    status, output, _ = imagekit("layer", "--piece", one, "--piece", two, "--created-by", "a", "--output-dir", tmp_path / "a")
+    status, output, _ = imagekit(
+        "layer", "--piece", one, "--piece", two, "--created-by", "a", "--output-dir", tmp_path / "a"
+    )
     layer = json.loads((tmp_path / "a/layer.json").read_bytes())
     assert (status, output) == (0, layer["digest"] + "\n")
-    assert imagekit("layer", "--piece", one, "--compression", "gzip", "--level", 1, "--created-by", "b", "--output-dir", tmp_path / "b")[0] == 0
+    assert (
+        imagekit(
+            "layer",
+            "--piece",
+            one,
+            "--compression",
+            "gzip",
+            "--level",
+            1,
+            "--created-by",
+            "b",
+            "--output-dir",
+            tmp_path / "b",
+        )[0]
+        == 0
+    )
     layers = [layer, json.loads((tmp_path / "b/layer.json").read_bytes())]
     assert [value["created_by"] for value in layers] == ["a", "b"]
     spec = {"architecture": "amd64", "layers": layers, "config": {}, "created": 1735689600}
@@ -55,9 +72,16 @@ def test_from_pieces_to_an_exported_image(tmp_path: Path) -> None:
     status, output, _ = imagekit("export-layout", "--layout", tmp_path / "image", "--destination", tmp_path / "dist")
     assert (status, output) == (0, f"wrote {tmp_path}/dist\n  {digest}  0.0 MB compressed, 2 layers\n")
     assert imagekit("validate", tmp_path / "dist") == (0, f"{tmp_path}/dist is sound\n", "")
-    assert imagekit("unpack", "--layout", tmp_path / "dist", "--no-owners", "--output", tmp_path / "root") == (0, "", "")
+    assert imagekit("unpack", "--layout", tmp_path / "dist", "--no-owners", "--output", tmp_path / "root") == (
+        0,
+        "",
+        "",
+    )
     assert sorted(os.listdir(tmp_path / "root/etc")) == ["both", "one", "two"]
-    assert imagekit("docker-archive", "--layout", tmp_path / "dist", "--tag", "x:1", "--output", tmp_path / "x.tar")[0] == 0
+    assert (
+        imagekit("docker-archive", "--layout", tmp_path / "dist", "--tag", "x:1", "--output", tmp_path / "x.tar")[0]
+        == 0
+    )
     assert (tmp_path / "x.tar").exists()
 
 
@@ -82,9 +106,11 @@ def test_missing_specification(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [("--docker-archive", "x.tar"), ("--tag", "x:1")])
 def test_archive_needs_a_tag(tmp_path: Path, sample_image: SampleImage, arguments: Tuple[str, str]) -> None:
-    assert imagekit(
-        "export-layout", "--layout", sample_image.path, "--destination", tmp_path / "dist", *arguments
-    ) == (1, "", "error: --docker-archive and --tag belong together. Give both or none.\n")
+    assert imagekit("export-layout", "--layout", sample_image.path, "--destination", tmp_path / "dist", *arguments) == (
+        1,
+        "",
+        "error: --docker-archive and --tag belong together. Give both or none.\n",
+    )
 
 
 def test_run_without_an_engine(tmp_path: Path, sample_image: SampleImage) -> None:
@@ -102,6 +128,14 @@ def test_run_hands_over_to_the_engine(tmp_path: Path, sample_image: SampleImage)
     engine.write_text('#!/bin/sh\ncase $1 in image) exit 1;; load) cat > /dev/null;; run) echo "$@"; exit 7;; esac\n')
     engine.chmod(0o755)
     assert imagekit(
-        "run-image", "--layout", sample_image.path, "--tag", "x:1", "--option=--network=host", "--", "tool", "--help",
+        "run-image",
+        "--layout",
+        sample_image.path,
+        "--tag",
+        "x:1",
+        "--option=--network=host",
+        "--",
+        "tool",
+        "--help",
         path=f"{engine.parent}:{os.environ['PATH']}",
     ) == (7, "run --rm --interactive --network=host x:1 tool --help\n", "")

@@ -120,7 +120,7 @@ def write_docker_archive_file(layout: Layout, image: Image, tags: Sequence[str],
 
 
 def is_archive_of(path: Path, layout: Layout, image: Image, tags: Sequence[str]) -> bool:
-    """Whether the file holds exactly what :func:`write_docker_archive` would write; layers are told by their diff_ids."""
+    """Whether the file holds what :func:`write_docker_archive` would write; layers are compared by their diff_ids."""
     config_name = f"{image.manifest.config.digest.hex}.json"
     expected = {
         "manifest.json": Digest.of(archive_manifest(image, tags)).hex,

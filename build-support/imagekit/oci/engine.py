@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from dataclasses import dataclass
-from typing import Optional, Sequence, Tuple
+from typing import BinaryIO, Optional, Sequence, Tuple, cast
 
 from imagekit.errors import ImagekitError
 from imagekit.oci.docker_archive import write_docker_archive
@@ -78,7 +78,7 @@ def load_image(engine: Engine, layout: Layout, image: Image, tag: str) -> bool:
     ) as loading:
         assert loading.stdin is not None and loading.stdout is not None
         try:
-            write_docker_archive(layout, image, (tag,), loading.stdin)
+            write_docker_archive(layout, image, (tag,), cast(BinaryIO, loading.stdin))
         except BrokenPipeError:
             # The engine says why below.
             pass

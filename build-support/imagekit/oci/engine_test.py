@@ -90,9 +90,7 @@ def test_the_image_is_streamed_into_the_engine(
 
 
 @pytest.mark.parametrize("prefix", ["sha256:", ""])
-def test_an_image_that_is_there_is_not_loaded(
-    sample_image: SampleImage, make_engine: MakeEngine, prefix: str
-) -> None:
+def test_an_image_that_is_there_is_not_loaded(sample_image: SampleImage, make_engine: MakeEngine, prefix: str) -> None:
     layout = Layout(sample_image.path)
     image = layout.read_image()
     engine = make_engine(f'test "$1" = image && echo {prefix}{image.manifest.config.digest.hex}')

@@ -42,8 +42,8 @@ class Entry:
     """One path of a layer.
 
     ``path`` is an image path in UTF-8 without a leading ``/`` or ``./``. ``content`` is used by files only.
-    ``link_target`` is the text of a symlink, or the image path that a hardlink names. ``capability`` is the value of the
-    extended attribute ``security.capability``. Times are no part of an entry: every entry of every layer has the same.
+    ``link_target`` is the text of a symlink, or the image path that a hardlink names. ``capability`` is the value of
+    the extended attribute ``security.capability``. Times are no part of an entry: all have the same.
     Raises :class:`EntryError` for a path that could reach outside the image.
     """
 

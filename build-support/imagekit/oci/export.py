@@ -44,7 +44,11 @@ class DockerArchive:
     tags: Tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if not self.name or Path(self.name).name != self.name or self.name in (INDEX_FILE, LAYOUT_FILE, "blobs", ".", ".."):
+        if (
+            not self.name
+            or Path(self.name).name != self.name
+            or self.name in (INDEX_FILE, LAYOUT_FILE, "blobs", ".", "..")
+        ):
             raise ExportError(
                 f"The docker archive must have a file name of its own without a directory, but was {self.name!r}. "
                 "Use for example 'image.tar'."
@@ -67,13 +71,15 @@ def export_layout(source: Path, destination: Path, archive: Optional[DockerArchi
     truncated or not what its name says, and a full disk.
     """
     if not destination.is_absolute():
-        raise ExportError(f"The destination must be an absolute path, but was '{destination}'. Use '{destination.absolute()}'.")
+        raise ExportError(
+            f"The destination must be an absolute path, but was '{destination}'. Use '{destination.absolute()}'."
+        )
     layout = Layout(source)
     images = tuple(layout.read_manifest(descriptor) for descriptor in layout.read_index().manifests)
     if not images or (archive is not None and len({image.descriptor.digest for image in images}) != 1):
+        purpose = " for a docker archive" if archive is not None and images else ""
         raise ExportError(
-            f"{source} holds {len(images)} images; one is needed"
-            f"{' for a docker archive' if archive is not None and images else ''}. Export each image from its own layout."
+            f"{source} holds {len(images)} images; one is needed{purpose}. Export each image from its own layout."
         )
     blobs = {
         descriptor.digest: descriptor
@@ -181,7 +187,9 @@ def _copy(layout: Layout, new: Path, blobs: Dict[Digest, Descriptor]) -> None:
     faults = [
         fault
         for descriptor in blobs.values()
-        for fault in _copy_blob(layout.blob_path(descriptor.digest), Layout(new).blob_path(descriptor.digest), descriptor)
+        for fault in _copy_blob(
+            layout.blob_path(descriptor.digest), Layout(new).blob_path(descriptor.digest), descriptor
+        )
     ]
     if faults:
         listed = "\n".join(f"  {fault}" for fault in faults)

@@ -159,11 +159,10 @@ def test_full_disk_leaves_the_last_good(
     monkeypatch.setattr(export_module, "_copy_blob", copy)
     message = refusal(sample_image.path, destination)
     assert message.startswith(
-        f"{sample_image.path} is not exported to {destination}: No space left on device ({destination.parent}/.2025.2.new-"
+        f"{sample_image.path} is not exported to {destination}: No space left on device "
+        f"({destination.parent}/.2025.2.new-"
     )
-    assert message.endswith(
-        "). Make room for 1 MB and run the command again. What was there before is still there."
-    )
+    assert message.endswith("). Make room for 1 MB and run the command again. What was there before is still there.")
     assert snapshot(destination) == last_good and alone(destination)
 
 

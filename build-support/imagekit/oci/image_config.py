@@ -104,9 +104,7 @@ class ImageConfig:
                 raise rootfs.refusal(f"diff_ids[{index}]", error) from None
         return cls(
             Platform.from_document(document),
-            ContainerConfig.from_document(document.document("config"))
-            if document.has("config")
-            else ContainerConfig(),
+            ContainerConfig.from_document(document.document("config")) if document.has("config") else ContainerConfig(),
             tuple(diff_ids),
             tuple(History.from_document(item) for item in document.optional_documents("history")),
             document.optional_string("created"),

@@ -73,9 +73,7 @@ class Document:
         )
 
     def strings(self, key: str) -> Tuple[str, ...]:
-        return tuple(
-            self._typed(f"{key}[{index}]", item, str) for index, item in enumerate(self._required(key, list))
-        )
+        return tuple(self._typed(f"{key}[{index}]", item, str) for index, item in enumerate(self._required(key, list)))
 
     def string_map(self, key: str) -> Mapping[str, str]:
         fields: Mapping[str, object] = self._required(key, dict)

@@ -184,7 +184,7 @@ def _add_parents(path: str, piece_name: str, chosen: Dict[str, Tuple[Entry, str]
 
 
 def _hardlinks_in_order(own: Dict[str, Entry], piece_name: str) -> Iterator[Entry]:
-    """The entries of a piece, with the first name of a hardlinked file (in the order of a layer) holding the content."""
+    """The entries of a piece; of a hardlinked file the first name in the order of a layer holds the content."""
     groups: Dict[str, List[str]] = {}
     for entry in own.values():
         if entry.kind is EntryKind.HARDLINK:

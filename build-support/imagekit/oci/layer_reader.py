@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import BinaryIO, Iterator, Optional
+from typing import BinaryIO, Iterator, Optional, cast
 
 from imagekit.errors import ImagekitError
 from imagekit.oci import media_types
@@ -48,7 +47,7 @@ class LayerSums:
     unpacked_size: int
 
 
-class LayerStream(io.RawIOBase):
+class LayerStream:
     """The tar of a layer, decompressed from ``file``; :meth:`finish` gives the sums of what was read."""
 
     def __init__(self, file: BinaryIO, encoding: Encoding, origin: str) -> None:
@@ -59,16 +58,22 @@ class LayerStream(io.RawIOBase):
         self._blocks = _decompressed(self._blob, encoding)
         self._rest = memoryview(b"")
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray) -> int:
-        if not self._rest:
-            self._rest = memoryview(self._next_block())
-        size = min(len(buffer), len(self._rest))
-        buffer[:size] = self._rest[:size]
-        self._rest = self._rest[size:]
-        return size
+    def read(self, size: int) -> bytes:
+        """The next ``size`` bytes of the tar; fewer only at its end."""
+        if size <= len(self._rest):
+            data = bytes(self._rest[:size])
+            self._rest = self._rest[size:]
+            return data
+        parts = [bytes(self._rest)]
+        missing = size - len(self._rest)
+        while missing:
+            block = self._next_block()
+            parts.append(block[:missing])
+            self._rest = memoryview(block)[missing:]
+            missing -= len(parts[-1])
+            if not block:
+                break
+        return b"".join(parts)
 
     def blocks(self) -> Iterator[bytes]:
         """The tar in blocks, from where the stream is."""
@@ -94,12 +99,9 @@ class LayerStream(io.RawIOBase):
         )
 
     def _next_block(self) -> bytes:
-        import zstandard
-        from zlib_ng import zlib_ng
-
         try:
             block = next(self._blocks, b"")
-        except (zstandard.ZstdError, zlib_ng.error, EOFError) as error:
+        except _DecompressionError as error:
             raise BlobError(f"{self._origin} cannot be decompressed: {error}. Fetch or build it again.") from None
         self._diff_id.update(block)
         self._unpacked_size += len(block)
@@ -141,6 +143,10 @@ def unpacked_size(path: Path, media_type: str) -> int:
         return stream.finish().unpacked_size
 
 
+class _DecompressionError(Exception):
+    """Why a blob cannot be decompressed."""
+
+
 class _HashingReader:
     """Reads a file in blocks and hashes what was read."""
 
@@ -171,8 +177,13 @@ def _decompressed(blob: _HashingReader, encoding: Encoding) -> Iterator[bytes]:
 def _zstd(blob: _HashingReader) -> Iterator[bytes]:
     import zstandard
 
-    reader = zstandard.ZstdDecompressor().stream_reader(blob, read_size=_READ_SIZE, read_across_frames=True)
-    return iter(lambda: reader.read(_READ_SIZE), b"")
+    # The library calls nothing of the file but read.
+    source = cast(BinaryIO, blob)
+    reader = zstandard.ZstdDecompressor().stream_reader(source, read_size=_READ_SIZE, read_across_frames=True)
+    try:
+        yield from iter(lambda: reader.read(_READ_SIZE), b"")
+    except zstandard.ZstdError as error:
+        raise _DecompressionError(str(error)) from None
 
 
 def _gzip(blob: _HashingReader) -> Iterator[bytes]:
@@ -183,9 +194,12 @@ def _gzip(blob: _HashingReader) -> Iterator[bytes]:
         member = zlib_ng.decompressobj(31)
         while not member.eof:
             if not data:
-                raise EOFError("it breaks off")
-            # A limit, since a few bytes of input may become gigabytes.
-            block = member.decompress(data, _READ_SIZE)
+                raise _DecompressionError("it breaks off")
+            try:
+                # A limit, since a few bytes of input may become gigabytes.
+                block = member.decompress(data, _READ_SIZE)
+            except zlib_ng.error as error:  # type: ignore[misc]  # its stub declares an instance
+                raise _DecompressionError(str(error)) from None
             data = member.unconsumed_tail or (b"" if member.eof else blob.read())
             if block:
                 yield block

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 from pathlib import Path
 
 import pytest
@@ -30,11 +29,15 @@ def blob_file(tmp_path: Path, blob: bytes) -> Path:
     return path
 
 
-@pytest.mark.parametrize("media_type, blob", [*BLOBS.items(), *SEVERAL.items()])
+@pytest.mark.parametrize(
+    "media_type, blob",
+    [*BLOBS.items(), *SEVERAL.items()],
+    ids=["tar", "gzip", "zstd", "several gzip members", "several zstd frames"],
+)
 @pytest.mark.parametrize("known", [True, False])
 def test_reads_and_sums(tmp_path: Path, media_type: str, blob: bytes, known: bool) -> None:
     with open_layer(blob_file(tmp_path, blob), media_type if known else None) as stream:
-        assert io.BufferedReader(stream, 1000).read(70_000) == TAR[:70_000]
+        assert stream.read(70_000) == TAR[:70_000]
         assert stream.finish() == LayerSums(Digest.of(blob), len(blob), Digest.of(TAR), len(TAR))
 
 
@@ -60,6 +63,7 @@ def test_unpacked_size_of_a_frame_that_does_not_say(tmp_path: Path) -> None:
         (media_types.LAYER_GZIP, BLOBS[media_types.LAYER_GZIP][:-20], "it breaks off"),
         (media_types.LAYER_ZSTD, b"no zstd", "zstd decompress error: Unknown frame descriptor"),
     ],
+    ids=["no gzip", "half a gzip", "no zstd"],
 )
 def test_refuses_what_cannot_be_decompressed(tmp_path: Path, media_type: str, blob: bytes, reason: str) -> None:
     path = blob_file(tmp_path, blob)

@@ -104,7 +104,7 @@ def pieces_of(tmp_path: Path) -> Sequence[Sequence[Piece]]:
         os.utime(root / name, (1, 1))
     (root / "usr/bin/s").symlink_to("a")
     os.link(root / "usr/bin/a", root / "usr/bin/0")
-    owner = {"uid": root.stat().st_uid, "gid": root.stat().st_gid}
+    uid, gid = root.stat().st_uid, root.stat().st_gid
 
     def tar(name: str, *paths: str) -> Piece:
         with tarfile.open(tmp_path / name, "w:", format=tarfile.GNU_FORMAT) as archive:
@@ -113,13 +113,13 @@ def pieces_of(tmp_path: Path) -> Sequence[Sequence[Piece]]:
         return tar_piece(tmp_path / name)
 
     values = [
-        Entry("usr", EntryKind.DIRECTORY, 0o755, **owner),
-        Entry("usr/bin", EntryKind.DIRECTORY, 0o755, **owner),
-        Entry("usr/bin/0", EntryKind.FILE, 0o644, content=CONTENT + b"usr/bin/a", **owner),
-        Entry("usr/bin/a", EntryKind.HARDLINK, 0o644, link_target="usr/bin/0", **owner),
-        Entry("usr/bin/b", EntryKind.FILE, 0o644, content=CONTENT + b"usr/bin/b", **owner),
-        Entry("usr/bin/s", EntryKind.SYMLINK, 0o777, link_target="a", **owner),
-        Entry("usr/c", EntryKind.FILE, 0o644, content=CONTENT + b"usr/c", **owner),
+        Entry("usr", EntryKind.DIRECTORY, 0o755, uid=uid, gid=gid),
+        Entry("usr/bin", EntryKind.DIRECTORY, 0o755, uid=uid, gid=gid),
+        Entry("usr/bin/0", EntryKind.FILE, 0o644, content=CONTENT + b"usr/bin/a", uid=uid, gid=gid),
+        Entry("usr/bin/a", EntryKind.HARDLINK, 0o644, link_target="usr/bin/0", uid=uid, gid=gid),
+        Entry("usr/bin/b", EntryKind.FILE, 0o644, content=CONTENT + b"usr/bin/b", uid=uid, gid=gid),
+        Entry("usr/bin/s", EntryKind.SYMLINK, 0o777, link_target="a", uid=uid, gid=gid),
+        Entry("usr/c", EntryKind.FILE, 0o644, content=CONTENT + b"usr/c", uid=uid, gid=gid),
     ]
     return (
         [Piece("values", values)],

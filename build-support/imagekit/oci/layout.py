@@ -70,8 +70,8 @@ class Layout:
             raise LayoutError(f"The blob {path} is missing. Make the layout {self.path} again.") from None
         if len(data) != descriptor.size or Digest.of(data) != descriptor.digest:
             raise LayoutError(
-                f"The blob {path} is damaged: it has {len(data)} bytes and the digest {Digest.of(data)}, but should have "
-                f"{descriptor.size} bytes. Make the layout {self.path} again."
+                f"The blob {path} is damaged: it has {len(data)} bytes and the digest {Digest.of(data)}, but should "
+                f"have {descriptor.size} bytes. Make the layout {self.path} again."
             )
         return data
 
@@ -104,8 +104,8 @@ class Layout:
         manifest = Manifest.parse(self.read_document(descriptor), str(descriptor.digest))
         if manifest.config.media_type != media_types.CONFIG:
             raise LayoutError(
-                f"{descriptor.digest} in {self.path} has a configuration of media type {manifest.config.media_type}, so "
-                f"it is no container image. Use a layout whose image has {media_types.CONFIG}."
+                f"{descriptor.digest} in {self.path} has a configuration of media type {manifest.config.media_type}, "
+                f"so it is no container image. Use a layout whose image has {media_types.CONFIG}."
             )
         config = ImageConfig.parse(self.read_document(manifest.config), str(manifest.config.digest))
         if len(config.diff_ids) != len(manifest.layers):

@@ -80,9 +80,7 @@ def test_refuses_a_tampered_manifest(sample_image: SampleImage) -> None:
 def test_refuses_a_missing_manifest(sample_image: SampleImage) -> None:
     path = sample_image.path / "blobs/sha256" / Layout(sample_image.path).read_image().descriptor.digest.hex
     path.unlink()
-    assert refusal(sample_image.path) == (
-        f"The blob {path} is missing. Make the layout {sample_image.path} again."
-    )
+    assert refusal(sample_image.path) == (f"The blob {path} is missing. Make the layout {sample_image.path} again.")
 
 
 def test_refuses_a_huge_manifest(sample_image: SampleImage) -> None:

@@ -44,7 +44,7 @@ def tar_piece(path: Path) -> Piece:
 def _entries(path: Path) -> Iterator[Entry]:
     try:
         with path.open("rb") as file:
-            for member in TarReader(file, str(path)):
+            for member in TarReader(file, str(path), file.seek):
                 yield _entry(path, member)
     except TarError as error:
         raise PieceError(f"{error} A piece of a layer is an uncompressed tar of image paths.") from None

@@ -53,9 +53,7 @@ def test_all_fields() -> None:
 
 
 def test_large_numbers() -> None:
-    header = encode_header(
-        Entry("x", EntryKind.FILE, 0o644, 1 << 21, 1 << 31, FileSlice(b"", 0, 1 << 33)), 0
-    )
+    header = encode_header(Entry("x", EntryKind.FILE, 0o644, 1 << 21, 1 << 31, FileSlice(b"", 0, 1 << 33)), 0)
     with tarfile.open(fileobj=io.BytesIO(header), mode="r:") as tar:
         member = tar.next()
     assert member is not None

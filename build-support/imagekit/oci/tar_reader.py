@@ -7,13 +7,16 @@ file system that would be a silent loss.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import BinaryIO, Dict, Iterator, Tuple
+from typing import Callable, Dict, Iterator, Optional, Protocol, Tuple
 
 from imagekit.errors import ImagekitError
 from imagekit.oci.tar_format import BLOCK, padding
 
 _READ_SIZE = 1 << 20
+#: Reading what is nearer is faster than a system call.
+_MIN_SEEK = 1 << 14
 #: Names and extended attributes are small; anything larger is an attack on memory.
 _MAX_EXTENSION = 1 << 20
 #: What the kernel takes as a size or a time.
@@ -53,16 +56,25 @@ class Member:
     offset: int
 
 
+class Readable(Protocol):
+    """A source of bytes whose ``read`` gives fewer than asked for only at the end."""
+
+    def read(self, size: int) -> bytes: ...
+
+
 class TarReader:
     """Iterate over the members of the tar in ``stream``; ``origin`` is what errors call it.
+
+    ``seek``, the method of a file, lets large contents be passed over without reading them.
 
     The content of the member that came last may be read with :meth:`content`; what is left of it is skipped. Raises
     :class:`TarError` on the way, also when the tar has no end mark.
     """
 
-    def __init__(self, stream: BinaryIO, origin: str) -> None:
+    def __init__(self, stream: Readable, origin: str, seek: Optional[Callable[[int, int], int]] = None) -> None:
         self._stream = stream
         self._origin = origin
+        self._seek = seek
         self._position = 0
         self._content_end = 0
         self._content_left = 0
@@ -133,7 +145,9 @@ class TarReader:
     def _check(self, header: bytes) -> bytes:
         stored = self._number(header[148:156], "checksum")
         if stored != sum(header) - sum(header[148:156]) + 8 * 32:
-            raise TarError(f"{self._origin} is no tar, or damaged: bad header at byte {self._position - BLOCK}. Make it again.")
+            raise TarError(
+                f"{self._origin} is no tar, or damaged: bad header at byte {self._position - BLOCK}. Make it again."
+            )
         return header[156:157]
 
     def _number(self, field: bytes, name: str) -> int:
@@ -166,7 +180,9 @@ class TarReader:
             length = int(digits) if space and digits.isdigit() and len(digits) < 8 else 0
             keyword, equals, value = body[len(digits) + 1 : length - 1].partition(b"=")
             if length > len(body) or body[length - 1 : length] != b"\n" or not equals:
-                raise TarError(f"{self._origin} is damaged: bad pax header before byte {self._position}. Make it again.")
+                raise TarError(
+                    f"{self._origin} is damaged: bad pax header before byte {self._position}. Make it again."
+                )
             yield keyword, value
             body = body[length:]
 
@@ -183,16 +199,15 @@ class TarReader:
     def _read(self, size: int) -> bytes:
         data = self._stream.read(size)
         if len(data) != size:
-            raise TarError(
-                f"{self._origin} is no whole tar: it breaks off after {self._position + len(data)} bytes. Make it again."
-            )
+            end = self._position + len(data) if self._seek is None else self._seek(0, os.SEEK_END)
+            raise TarError(f"{self._origin} is no whole tar: it breaks off after {end} bytes. Make it again.")
         self._position += size
         return data
 
     def _skip(self, size: int) -> None:
-        if size > _READ_SIZE and self._stream.seekable():
+        if self._seek is not None and size > _MIN_SEEK:
             # One byte less, so that a file that is too short is noticed here.
-            self._stream.seek(size - 1, 1)
+            self._seek(size - 1, os.SEEK_CUR)
             self._position += size - 1
             size = 1
         while size:

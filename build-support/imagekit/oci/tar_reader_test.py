@@ -72,7 +72,10 @@ def test_pax_xattrs_and_global_headers() -> None:
 
 def test_content_may_be_left_unread() -> None:
     archive = written(tarfile.USTAR_FORMAT, info("a", bytes(3_000_000)), info("b", b"b"))
-    assert [member.name for member in TarReader(io.BytesIO(archive), "layer.tar")] == ["a", "b"]
+    file = io.BytesIO(archive)
+    assert [member.name for member in TarReader(file, "layer.tar")] == ["a", "b"]
+    file.seek(0)
+    assert [member.name for member in TarReader(file, "layer.tar", file.seek)] == ["a", "b"]
 
 
 ARCHIVE = written(tarfile.USTAR_FORMAT, info("a", b"a" * 600), info("b", b"b"))
@@ -94,8 +97,9 @@ def test_refuses_half_an_end_mark() -> None:
 def test_refuses_a_content_that_breaks_off_behind_a_seek() -> None:
     archive = written(tarfile.USTAR_FORMAT, info("a", bytes(3_000_000)))
     with pytest.raises(TarError) as error:
-        list(TarReader(io.BytesIO(archive[:2_000_000]), "layer.tar"))
-    assert "breaks off" in str(error.value)
+        file = io.BytesIO(archive[:2_000_000])
+        list(TarReader(file, "layer.tar", file.seek))
+    assert str(error.value) == "layer.tar is no whole tar: it breaks off after 2000000 bytes. Make it again."
 
 
 def test_refuses_a_bad_header() -> None:
@@ -144,6 +148,4 @@ def test_refuses_sparse_files() -> None:
     archive = written(tarfile.PAX_FORMAT, info("a", b"a", pax_headers={"GNU.sparse.major": "1"}))
     with pytest.raises(TarError) as error:
         read(archive)
-    assert str(error.value) == (
-        "layer.tar holds a sparse file, which no layer may hold. Write the tar without them."
-    )
+    assert str(error.value) == ("layer.tar holds a sparse file, which no layer may hold. Write the tar without them.")

@@ -7,7 +7,6 @@ hardlinks a layer holds. A symlink on the way to a path is followed as a process
 from __future__ import annotations
 
 import errno
-import io
 import os
 import posixpath
 import shutil
@@ -22,7 +21,6 @@ from imagekit.oci.layer_reader import LayerSums, open_layer
 from imagekit.oci.layout import Image, Layout
 from imagekit.oci.tar_reader import DIRECTORY_TYPE, FILE_TYPES, HARDLINK_TYPE, SYMLINK_TYPE, Member, TarReader
 
-_READ_SIZE = 1 << 20
 _MAX_SYMLINKS = 40
 #: Attributes that mean the same on every machine. Others (SELinux labels, overlayfs marks) are the machine's own.
 _KEPT_XATTRS = ("security.capability",)
@@ -47,7 +45,7 @@ def unpack_layers(blobs: Sequence[Path], root: Path, *, owners: Optional[bool] =
     sums = []
     for blob in blobs:
         with open_layer(blob) as stream:
-            reader = TarReader(io.BufferedReader(stream, _READ_SIZE), str(blob))
+            reader = TarReader(stream, str(blob))
             unpacker.apply(reader, str(blob))
             sums.append(stream.finish())
     unpacker.finish()

@@ -111,7 +111,10 @@ def test_kinds_modes_and_times(unpack: Unpack) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="setting owners needs root")
 def test_owners(unpack: Unpack) -> None:
-    root = unpack([member("f", b"f", uid=1, gid=2, mode=0o4755), member("s", type=tarfile.SYMTYPE, linkname="f", uid=3)], owners=True)
+    root = unpack(
+        [member("f", b"f", uid=1, gid=2, mode=0o4755), member("s", type=tarfile.SYMTYPE, linkname="f", uid=3)],
+        owners=True,
+    )
     assert ((root / "f").stat().st_uid, (root / "f").stat().st_gid) == (1, 2)
     assert stat.S_IMODE((root / "f").stat().st_mode) == 0o4755
     assert (root / "s").lstat().st_uid == 3
@@ -124,8 +127,20 @@ def test_owners_are_left_out(unpack: Unpack) -> None:
 
 def test_later_layers_replace(unpack: Unpack) -> None:
     root = unpack(
-        [member("file", b"old"), folder("dir"), member("dir/x", b"x"), link("link", "dir"), folder("kept"), member("kept/x")],
-        [folder("file"), member("dir", b"now a file"), member("link", b"now a file"), member("kept", type=tarfile.DIRTYPE, mode=0o700)],
+        [
+            member("file", b"old"),
+            folder("dir"),
+            member("dir/x", b"x"),
+            link("link", "dir"),
+            folder("kept"),
+            member("kept/x"),
+        ],
+        [
+            folder("file"),
+            member("dir", b"now a file"),
+            member("link", b"now a file"),
+            member("kept", type=tarfile.DIRTYPE, mode=0o700),
+        ],
     )
     assert names(root) == ["dir", "file", "kept", "kept/x", "link"]
     assert (root / "dir").read_text() == (root / "link").read_text() == "now a file"
@@ -137,7 +152,14 @@ def test_whiteouts(tmp_path: Path, make_layer: MakeLayer) -> None:
         return Entry(path, EntryKind.FILE, 0o644, content=content)
 
     lower = [file("a/gone"), file("a/stays"), file("b/gone/x"), file("c/x"), file("c/y/z"), file("d/x")]
-    upper = [whiteout("a/gone"), whiteout("b/gone"), file("c/new"), opaque_whiteout("c"), file("d/x", b"new"), whiteout("none")]
+    upper = [
+        whiteout("a/gone"),
+        whiteout("b/gone"),
+        file("c/new"),
+        opaque_whiteout("c"),
+        file("d/x", b"new"),
+        whiteout("none"),
+    ]
     layers = {name: make_layer(name, entries) for name, entries in (("lower", lower), ("upper", upper))}
     blobs = [tmp_path / name / "blobs/sha256" / layer.digest.hex for name, layer in layers.items()]
     (tmp_path / "root").mkdir()
@@ -160,8 +182,20 @@ def test_aufs_files_remove_nothing(unpack: Unpack) -> None:
 def test_symlinks_are_followed_inside_the_root(unpack: Unpack, tmp_path: Path) -> None:
     (tmp_path / "victim").mkdir()
     root = unpack(
-        [folder("usr/lib"), link("lib", "usr/lib"), link("abs", "/usr/lib"), link("up", "../../../usr/lib"), link("new", "usr/new")],
-        [member("lib/a"), member("abs/b"), member("up/c"), member("new/d"), link("usr/lib/h", "lib/a", tarfile.LNKTYPE)],
+        [
+            folder("usr/lib"),
+            link("lib", "usr/lib"),
+            link("abs", "/usr/lib"),
+            link("up", "../../../usr/lib"),
+            link("new", "usr/new"),
+        ],
+        [
+            member("lib/a"),
+            member("abs/b"),
+            member("up/c"),
+            member("new/d"),
+            link("usr/lib/h", "lib/a", tarfile.LNKTYPE),
+        ],
     )
     assert [name for name in names(root) if "/" in name] == [
         "usr/lib",
@@ -298,6 +332,4 @@ def test_refuses_an_output_that_is_there(tmp_path: Path, sample_image: SampleIma
     (tmp_path / "root").mkdir()
     with pytest.raises(UnpackError) as error:
         unpack_image(layout, layout.read_image(), tmp_path / "root")
-    assert str(error.value) == (
-        f"{tmp_path}/root is there already. Remove it, or name another output directory."
-    )
+    assert str(error.value) == (f"{tmp_path}/root is there already. Remove it, or name another output directory.")

@@ -5,7 +5,6 @@ After ``validate`` of google/go-containerregistry: the one oracle of what is wri
 
 from __future__ import annotations
 
-import io
 import re
 from pathlib import Path
 from typing import Iterator, List, Set
@@ -19,7 +18,6 @@ from imagekit.oci.layer_reader import BlobError, LayerStream, open_layer
 from imagekit.oci.layout import Image, Layout, LayoutError
 from imagekit.oci.tar_reader import HARDLINK_TYPE, TarError, TarReader
 
-_READ_SIZE = 1 << 20
 _BLOB_NAME = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -70,7 +68,8 @@ def find_problems(path: Path) -> Iterator[str]:
 def _check_image(layout: Layout, image: Image, read: Set[Digest]) -> Iterator[str]:
     described = image.descriptor.platform
     if described is not None and described != image.config.platform:
-        yield f"index.json says that {image.descriptor.digest} is for {described}, its configuration {image.config.platform}"
+        own = image.config.platform
+        yield f"index.json says that {image.descriptor.digest} is for {described}, its configuration {own}"
     with_content = [item for item in image.config.history if not item.empty_layer]
     if image.config.history and len(with_content) != len(image.manifest.layers):
         yield (
@@ -97,7 +96,9 @@ def _check_layer(path: Path, descriptor: Descriptor, diff_id: Digest) -> Iterato
     broken: List[str] = []
     with open_layer(path, descriptor.media_type) as stream:
         try:
-            broken.extend(f"{name} holds the path {bad!r}, which is not inside the image" for bad in _bad_paths(stream, str(path)))
+            broken.extend(
+                f"{name} holds the path {bad!r}, which is not inside the image" for bad in _bad_paths(stream, str(path))
+            )
             sums = stream.finish()
         except (BlobError, TarError) as error:
             actual = Digest.of_file(path)
@@ -113,7 +114,7 @@ def _check_layer(path: Path, descriptor: Descriptor, diff_id: Digest) -> Iterato
 
 
 def _bad_paths(stream: LayerStream, origin: str) -> Iterator[str]:
-    for member in TarReader(io.BufferedReader(stream, _READ_SIZE), origin):
+    for member in TarReader(stream, origin):
         names = [member.name]
         if member.type_flag == HARDLINK_TYPE:
             names.append(member.link_name)

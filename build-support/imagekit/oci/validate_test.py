@@ -78,10 +78,8 @@ def test_reports_all_faults_at_once(sample_image: SampleImage) -> None:
     assert f"  layer {lower.digest} really has the digest {Digest.of(bytes(damaged))}" in lines
     assert f"  layer {upper.digest} has {upper.size - 20} bytes, but the manifest says {upper.size}" in lines
     assert f"  layer {upper.digest} really has the digest {Digest.of(truncated)}" in lines
-    assert (
-        f"  layer {upper.digest}: {sample_image.blob(1)} cannot be decompressed: it breaks off. Fetch or build it again."
-        in lines
-    )
+    reason = "cannot be decompressed: it breaks off. Fetch or build it again."
+    assert f"  layer {upper.digest}: {sample_image.blob(1)} {reason}" in lines
     assert lines[-1] == "Build the image again, or fetch it again."
 
 
@@ -138,9 +136,7 @@ def test_wrong_platform_and_history(sample_image: SampleImage) -> None:
 def test_fewer_diff_ids_than_layers(sample_image: SampleImage) -> None:
     rewrite(sample_image.path, manifest=lambda fields: {**fields, "layers": []})
     (problem,) = problems(sample_image)
-    assert problem.endswith(
-        "has 0 layers, but its configuration has 2 diff_ids. Make the image again."
-    )
+    assert problem.endswith("has 0 layers, but its configuration has 2 diff_ids. Make the image again.")
 
 
 @pytest.mark.parametrize(
