@@ -6,13 +6,16 @@ import json
 import os
 import shutil
 import subprocess
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Mapping, Optional, Sequence, Tuple
 
 from imagekit.constants import SOURCE_DATE_EPOCH
 from imagekit.errors import ImagekitError
 from imagekit.sandbox.mounts import Bind, Dev, Mount, Proc, Tmpfs, mount_options
+from imagekit.sandbox.seccomp import filter_without_sync
 
 HOSTNAME = "imagekit"
 
@@ -130,6 +133,7 @@ def bwrap_argv(
     user_namespace: bool,
     ids: Tuple[int, int] = (0, 0),
     status_fd: Optional[int] = None,
+    seccomp_fd: Optional[int] = None,
     terminal: bool = False,
 ) -> Tuple[str, ...]:
     """The command line that runs ``argv`` in ``rootfs``; see :func:`run_in_rootfs` for the meaning of the rest."""
@@ -153,12 +157,16 @@ def bwrap_argv(
     for name, value in sorted({**ENVIRONMENT, **(env or {})}.items()):
         options += ["--setenv", name, value]
     given = frozenset(mount.target for mount in mounts)
-    defaults: Sequence[Mount] = (Proc(), Dev(), Tmpfs("/tmp", mode=0o1777), Tmpfs("/root", mode=0o700))
+    defaults: Sequence[Mount] = (Proc(), Dev(), Tmpfs("/tmp", mode=0o1777))
+    if not writable:
+        defaults = (*defaults, Tmpfs("/root", mode=0o700))
     kept = tuple(mount for mount in defaults if mount.target not in given)
     options += mount_options(rootfs, (*kept, *mounts), writable=writable)
     options += ["--chdir", cwd]
     if status_fd is not None:
         options += ["--json-status-fd", str(status_fd)]
+    if seccomp_fd is not None:
+        options += ["--seccomp", str(seccomp_fd)]
     return (bwrap, *options, "--", *argv)
 
 
@@ -189,7 +197,7 @@ def run_in_rootfs(
     ``env``.
 
     :param network: the host's network and name resolution instead of a loopback device only.
-    :param writable: ``rootfs`` itself may be changed: only for a private copy, never for one of the store.
+    :param writable: ``rootfs`` itself may be changed, /root too: only for a private copy, never for one of the store.
     :param privileged: keep the capabilities that dpkg needs (chown, chroot, …); needs root or subordinate ids.
     :param capture: give stdout and stderr back; otherwise they are the caller's.
     :param ids: another user and group id; only as an ordinary user, or for files that need no real owner.
@@ -200,8 +208,15 @@ def run_in_rootfs(
         if isinstance(mount, Bind) and not mount.source.exists():
             raise SandboxError(f"cannot bind {str(mount.source)!r} at {mount.target!r}: it does not exist.")
     bwrap = find_bwrap()
-    read_end, write_end = os.pipe()
-    try:
+    with ExitStack() as stack:
+        status_file = stack.enter_context(TemporaryFile())
+        descriptors = [status_file.fileno()]
+        program = filter_without_sync()
+        if program is not None:
+            seccomp_file = stack.enter_context(TemporaryFile())
+            seccomp_file.write(program)
+            seccomp_file.seek(0)
+            descriptors.append(seccomp_file.fileno())
         command = bwrap_argv(
             bwrap,
             rootfs.path,
@@ -214,32 +229,27 @@ def run_in_rootfs(
             privileged=privileged,
             user_namespace=os.geteuid() != 0 or ids != (0, 0),
             ids=ids,
-            status_fd=write_end,
+            status_fd=descriptors[0],
+            seccomp_fd=None if program is None else descriptors[1],
             terminal=not capture,
         )
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE if stdin is not None else (subprocess.DEVNULL if capture else None),
-            stdout=subprocess.PIPE if capture else None,
-            stderr=subprocess.PIPE if capture else None,
-            pass_fds=(write_end,),
-            umask=0o022,
+        process = stack.enter_context(
+            subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE if stdin is not None else (subprocess.DEVNULL if capture else None),
+                stdout=subprocess.PIPE if capture else None,
+                stderr=subprocess.PIPE if capture else None,
+                pass_fds=descriptors,
+                umask=0o022,
+            )
         )
-        os.close(write_end)
-        write_end = -1
-        with process:
-            try:
-                out, err = process.communicate(None if stdin is None else stdin.encode())
-            except BaseException:
-                process.kill()
-                raise
-        with os.fdopen(read_end, "rb") as status_file:
-            read_end = -1
-            status = status_file.read().decode()
-    finally:
-        for descriptor in (read_end, write_end):
-            if descriptor >= 0:
-                os.close(descriptor)
+        try:
+            out, err = process.communicate(None if stdin is None else stdin.encode())
+        except BaseException:
+            process.kill()
+            raise
+        status_file.seek(0)
+        status = status_file.read().decode()
     stderr = (err or b"").decode(errors="replace")
     code = exit_code(status)
     if code is None:

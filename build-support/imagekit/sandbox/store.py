@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Callable, Iterator, List, Optional, Sequence
 
 from imagekit.errors import ImagekitError
+from imagekit.oci.unpack import unpack_layers
 from imagekit.sandbox.bwrap import Rootfs
 
 #: Entries that nothing used for this long are removed when another one is made.
@@ -211,6 +212,8 @@ def remove_tree(path: Path) -> None:
 
 
 def _unpack_layers(layers: Sequence[Path], output: Path) -> None:
-    from imagekit.sandbox.standin import unpack_layers
-
-    unpack_layers(layers, output)
+    for layer, sums in zip(layers, unpack_layers(layers, output)):
+        if str(sums.digest) != layer_digest(layer):
+            raise StoreError(
+                f"the layer {str(layer)!r} is damaged: its digest is {sums.digest}, not that of its name. Make it again."
+            )

@@ -1,0 +1,1 @@
+"""Debian root file systems: .deb locks, the files they name, and root file systems made from those files."""
