@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 from pathlib import Path
 from typing import Mapping
 
 from imagekit.command import Command
+from imagekit.oci.compression_options import add_compression_options, chosen_compression
 from imagekit.errors import ImagekitError
 
 
@@ -17,21 +19,19 @@ def _path(text: str) -> Path:
 
 def _configure_layer(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--piece", type=_path, action="append", required=True, help="uncompressed tar of image paths")
-    parser.add_argument("--compression", choices=("zstd", "gzip"), default="zstd")
-    parser.add_argument("--level", type=int, help="1-19 for zstd (default 3), 1-9 for gzip (default 6)")
+    add_compression_options(parser)
     parser.add_argument("--created-by", required=True, help="the layer's text in the image's history")
     parser.add_argument("--output-dir", type=_path, required=True, help="gets blobs/sha256/<hex> and layer.json")
 
 
 def _layer(arguments: argparse.Namespace) -> None:
-    from imagekit.oci.compression import Algorithm, Compression
     from imagekit.oci.layer import write_layer
     from imagekit.oci.piece import tar_piece
 
-    algorithm = Algorithm(arguments.compression)
-    compression = Compression.default(algorithm) if arguments.level is None else Compression(algorithm, arguments.level)
     pieces = [tar_piece(path) for path in arguments.piece]
-    layer = write_layer(pieces, arguments.output_dir, created_by=arguments.created_by, compression=compression)
+    layer = write_layer(
+        pieces, arguments.output_dir, created_by=arguments.created_by, compression=chosen_compression(arguments)
+    )
     print(layer.digest)
 
 
@@ -105,6 +105,8 @@ def _configure_export_layout(parser: argparse.ArgumentParser) -> None:
 def _export_layout(arguments: argparse.Namespace) -> None:
     from imagekit.oci.export import DockerArchive, export_layout
 
+    # What stops a build may send either signal; both clear what is half-copied.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if bool(arguments.docker_archive) != bool(arguments.tag):
         raise ImagekitError("--docker-archive and --tag belong together. Give both or none.")
     archive = DockerArchive(arguments.docker_archive, tuple(arguments.tag)) if arguments.docker_archive else None

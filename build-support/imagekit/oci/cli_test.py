@@ -16,8 +16,10 @@ import pytest
 
 from imagekit.oci.conftest import SampleImage
 
+PATH = os.environ.get("PATH", os.defpath)
 
-def imagekit(*arguments: object, path: str = os.environ["PATH"]) -> Tuple[int, str, str]:
+
+def imagekit(*arguments: object, path: str = PATH) -> Tuple[int, str, str]:
     done = subprocess.run(
         [sys.executable, "-m", "imagekit", *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PATH": path},
@@ -137,5 +139,5 @@ def test_run_hands_over_to_the_engine(tmp_path: Path, sample_image: SampleImage)
         "--",
         "tool",
         "--help",
-        path=f"{engine.parent}:{os.environ['PATH']}",
+        path=f"{engine.parent}:{PATH}",
     ) == (7, "run --rm --interactive --network=host x:1 tool --help\n", "")

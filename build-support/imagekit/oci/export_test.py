@@ -241,12 +241,13 @@ def blocked(sample_image: SampleImage) -> Tuple[int, bytes]:
     return os.open(sample_image.blob(1), os.O_RDWR), data
 
 
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_interrupt_leaves_the_last_good(
-    sample_image: SampleImage, destination: Path, last_good: Snapshot, blocked: Tuple[int, bytes]
+    sample_image: SampleImage, destination: Path, last_good: Snapshot, blocked: Tuple[int, bytes], stop: signal.Signals
 ) -> None:
     process = start(sample_image.path, destination)
     wait_until(lambda: bool(temporary(destination)))
-    process.send_signal(signal.SIGINT)
+    process.send_signal(stop)
     assert process.wait(30) == 130
     assert snapshot(destination) == last_good and alone(destination)
 
