@@ -13,6 +13,7 @@ from imagekit.errors import ImagekitError
 
 if TYPE_CHECKING:
     from imagekit.debian.lock import DebPackage
+    from imagekit.debian.rootfs import LayerOutput
 
 # Modules are imported where they are used: fetch-deb is started once per package, and needs few of them.
 
@@ -80,9 +81,9 @@ def _configure_debs(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("--deb", action="append", default=[], type=Path, metavar="FILE", help="repeatable")
     parser.add_argument("--debs", type=Path, metavar="DIRECTORY", help="take every *.deb in it")
-    add_compression_options(parser)
     parser.add_argument("--created-by", default="", metavar="TEXT", help="what the image's history says of the layer")
     parser.add_argument("--output-dir", required=True, type=Path, metavar="DIRECTORY")
+    add_compression_options(parser)
 
 
 def _configure_bootstrap(parser: argparse.ArgumentParser) -> None:
@@ -95,16 +96,13 @@ def _configure_bootstrap(parser: argparse.ArgumentParser) -> None:
 def _bootstrap(arguments: argparse.Namespace) -> None:
     from imagekit.debian.rootfs import bootstrap, check_debs
     from imagekit.debian.users import User
-    from imagekit.oci.compression_options import chosen_compression
 
     debs = _debs(arguments)
     user = None if arguments.user is None else User.parse(arguments.user)
     check_debs(debs, _locked(arguments.order_lock, arguments.architecture))
+    output = _output(arguments, "bootstrap-rootfs")
     _become_root()
-    created_by = arguments.created_by or "bootstrap-rootfs"
-    bootstrap(
-        debs, arguments.architecture, user, arguments.output_dir, created_by, compression=chosen_compression(arguments)
-    )
+    bootstrap(debs, arguments.architecture, user, output)
 
 
 def _configure_extend(parser: argparse.ArgumentParser) -> None:
@@ -118,16 +116,22 @@ def _configure_extend(parser: argparse.ArgumentParser) -> None:
 
 def _extend(arguments: argparse.Namespace) -> None:
     from imagekit.debian.rootfs import check_debs, extend
-    from imagekit.oci.compression_options import chosen_compression
 
     debs = _debs(arguments)
     if arguments.order_lock is not None:
         if arguments.architecture is None:
             raise ImagekitError("--order-lock needs to know which packages of the lock: give --architecture.")
         check_debs(debs, _locked(arguments.order_lock, arguments.architecture))
+    output = _output(arguments, "extend-rootfs")
     _become_root()
-    created_by = arguments.created_by or "extend-rootfs"
-    extend(arguments.rootfs, debs, arguments.output_dir, created_by, compression=chosen_compression(arguments))
+    extend(arguments.rootfs, debs, output)
+
+
+def _output(arguments: argparse.Namespace, command: str) -> LayerOutput:
+    from imagekit.debian.rootfs import LayerOutput
+    from imagekit.oci.compression_options import chosen_compression
+
+    return LayerOutput(arguments.output_dir, arguments.created_by or command, chosen_compression(arguments))
 
 
 def _debs(arguments: argparse.Namespace) -> Tuple[Path, ...]:

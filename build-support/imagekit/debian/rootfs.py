@@ -7,7 +7,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Optional, Sequence, Tuple
+from typing import Iterable, Iterator, Optional, Sequence, Tuple
 
 from imagekit.debian.archive import read_control
 from imagekit.debian.contents import DPKG_FILTERS, is_unused, remove_residue, settle_byte_code
@@ -17,8 +17,8 @@ from imagekit.debian.extract import essential_closure, extract_files, in_unpack_
 from imagekit.debian.lock import DebPackage
 from imagekit.debian.users import User, add_user
 from imagekit.errors import ImagekitError
-from imagekit.oci.entry import Piece
 from imagekit.oci.compression import ZSTD, Compression
+from imagekit.oci.entry import Entry, Piece
 from imagekit.oci.layer import Layer, write_layer
 from imagekit.oci.tree import tree_entries
 from imagekit.oci.unpack import unpack_layers
@@ -58,6 +58,19 @@ class Deb:
         return self.control.require("Package")
 
 
+@dataclass(frozen=True)
+class LayerOutput:
+    """Where a layer is written, what the image's history says of it, and how it is compressed."""
+
+    directory: Path
+    created_by: str
+    compression: Compression = ZSTD
+
+    def write(self, entries: Iterable[Entry]) -> Layer:
+        piece = Piece(self.created_by, entries)
+        return write_layer([piece], self.directory, created_by=self.created_by, compression=self.compression)
+
+
 def read_debs(paths: Sequence[Path]) -> Tuple[Deb, ...]:
     """The .debs sorted by name; raises RootfsError when two are of one package."""
     debs = sorted((Deb(path, read_control(path)) for path in paths), key=lambda deb: deb.name)
@@ -82,22 +95,14 @@ def check_debs(paths: Sequence[Path], packages: Sequence[DebPackage]) -> None:
         raise RootfsError(f"the .debs are not those of the lock: {'; '.join(parts)}. Fetch what the lock names.")
 
 
-def bootstrap(
-    paths: Sequence[Path],
-    architecture: str,
-    user: Optional[User],
-    output_dir: Path,
-    created_by: str,
-    *,
-    compression: Compression = ZSTD,
-) -> Layer:
-    """Write a root file system of the .debs at ``paths`` as one layer below ``output_dir``.
+def bootstrap(paths: Sequence[Path], architecture: str, user: Optional[User], output: LayerOutput) -> Layer:
+    """Write a root file system of the .debs at ``paths`` as one layer.
 
     Needs root or :func:`imagekit.sandbox.user_namespace.enter_user_namespace`. Raises RootfsError with dpkg's output
     when a package cannot be installed.
     """
     debs = read_debs(paths)
-    with _working_directory(output_dir) as directory:
+    with _working_directory(output.directory) as directory:
         root = directory / "root"
         root.mkdir(mode=0o755)
         _prepare(root, debs, architecture)
@@ -105,30 +110,23 @@ def bootstrap(
         if user is not None:
             add_user(root, user)
         _clean(root)
-        return write_layer([Piece(created_by, tree_entries(root))], output_dir, created_by=created_by, compression=compression)
+        return output.write(tree_entries(root))
 
 
-def extend(
-    layers: Sequence[Path],
-    paths: Sequence[Path],
-    output_dir: Path,
-    created_by: str,
-    *,
-    compression: Compression = ZSTD,
-) -> Layer:
-    """Install the .debs at ``paths`` on top of ``layers`` and write the difference as one layer below ``output_dir``.
+def extend(layers: Sequence[Path], paths: Sequence[Path], output: LayerOutput) -> Layer:
+    """Install the .debs at ``paths`` on top of ``layers``, bottom first, and write the difference as one layer.
 
     Same needs and refusals as :func:`bootstrap`.
     """
     debs = read_debs(paths)
-    with _working_directory(output_dir) as directory:
+    with _working_directory(output.directory) as directory:
         root = directory / "root"
         root.mkdir(mode=0o755)
         unpack_layers(layers, root, owners=True)
         before = snapshot(root)
         _install(root, debs)
         _clean(root)
-        return write_layer([Piece(created_by, difference(before, root))], output_dir, created_by=created_by, compression=compression)
+        return output.write(difference(before, root))
 
 
 @contextmanager

@@ -94,6 +94,11 @@ def find_bwrap(path: Optional[str] = None) -> str:
 def explain_failure(stderr: str, limits: UserNamespaceLimits, *, uid: int) -> str:
     """What keeps bubblewrap from starting, and what mends it."""
     text = stderr.strip() or "bwrap ended without a message"
+    if "execvp" in text and "Exec format error" in text:
+        return (
+            f"this machine cannot run the programs of another architecture: {text}. "
+            "Install an emulator: sudo apt-get install qemu-user-static"
+        )
     if "execvp" in text:
         return (
             f"a command is missing in the sandbox's root file system: {text}. "
@@ -126,6 +131,7 @@ def bwrap_argv(
     *,
     mounts: Sequence[Mount] = (),
     env: Optional[Mapping[str, str]] = None,
+    fixed_env: Mapping[str, str] = ENVIRONMENT,
     cwd: str = "/",
     network: bool = False,
     writable: bool = False,
@@ -154,7 +160,7 @@ def bwrap_argv(
         options += ["--unshare-user", "--uid", str(ids[0]), "--gid", str(ids[1])]
     options += ["--cap-add" if privileged else "--cap-drop", "ALL"]
     options.append("--clearenv")
-    for name, value in sorted({**ENVIRONMENT, **(env or {})}.items()):
+    for name, value in sorted({**fixed_env, **(env or {})}.items()):
         options += ["--setenv", name, value]
     given = frozenset(mount.target for mount in mounts)
     defaults: Sequence[Mount] = (Proc(), Dev(), Tmpfs("/tmp", mode=0o1777))
@@ -182,6 +188,7 @@ def run_in_rootfs(
     *,
     binds: Sequence[Mount] = (),
     env: Optional[Mapping[str, str]] = None,
+    fixed_env: Mapping[str, str] = ENVIRONMENT,
     cwd: str = "/",
     network: bool = False,
     writable: bool = False,
@@ -193,7 +200,7 @@ def run_in_rootfs(
     """Run ``argv`` inside ``rootfs`` and wait for it.
 
     The command is user 0 with umask 022, sees ``rootfs`` read-only, empty /tmp and /root, its own /proc and /dev, and
-    ``binds`` (:class:`Bind`, :class:`Tmpfs`, also in place of those four); its environment is :data:`ENVIRONMENT` and
+    ``binds`` (:class:`Bind`, :class:`Tmpfs`, also in place of those four); its environment is ``fixed_env`` and
     ``env``.
 
     :param network: the host's network and name resolution instead of a loopback device only.
@@ -223,6 +230,7 @@ def run_in_rootfs(
             argv,
             mounts=mounts,
             env=env,
+            fixed_env=fixed_env,
             cwd=cwd,
             network=network,
             writable=writable,

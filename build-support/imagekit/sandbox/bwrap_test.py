@@ -119,6 +119,13 @@ NO_NAMESPACE = "bwrap: No permissions to create new namespace, likely because ..
             "a command is missing in the sandbox's root file system: bwrap: execvp cc: No such file or directory. "
             "Add the package that holds it to the base.",
         ),
+        (
+            "bwrap: execvp dpkg: Exec format error",
+            FREE,
+            1,
+            "this machine cannot run the programs of another architecture: bwrap: execvp dpkg: Exec format error. "
+            "Install an emulator: sudo apt-get install qemu-user-static",
+        ),
     ],
 )
 def test_a_failure_to_start_names_what_mends_it(

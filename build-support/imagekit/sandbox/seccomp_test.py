@@ -22,7 +22,7 @@ def run(program: bytes, architecture: int, number: int) -> int:
         elif code == 0x15:
             position += if_true if accumulator == value else if_false
         else:
-            return value
+            return int(value)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-import getpass
 import os
+import pwd
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ def enter_user_namespace() -> None:
     uid, gid = os.geteuid(), os.getegid()
     if uid == 0:
         return
-    name = getpass.getuser()
+    name = _user_name(uid)
     users = _read_ids("/etc/subuid", name, uid)
     groups = _read_ids("/etc/subgid", name, uid)
     for program in ("newuidmap", "newgidmap"):
@@ -88,6 +88,13 @@ def enter_user_namespace() -> None:
     os.setgroups([])
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def _read_ids(file: str, name: str, uid: int) -> SubordinateIds:
