@@ -18,7 +18,7 @@ from pants.core.goals.generate_lockfiles import (
     UserGenerateLockfiles,
 )
 from pants.engine.addresses import Address
-from pants.engine.fs import AddPrefix, Digest, DigestContents, MergeDigests, PathGlobs
+from pants.engine.fs import AddPrefix, Digest, DigestContents, MergeDigests, PathGlobs, Snapshot
 from pants.engine.internals.selectors import Get, MultiGet
 from pants.engine.process import ProcessCacheScope
 from pants.engine.rules import collect_rules, rule
@@ -222,7 +222,6 @@ async def generate_service_lock(request: GenerateServiceLock, uv: UvWheel) -> Ge
     overrides_path = release.path(OVERRIDES_FILE)
 
     previous_pin = await Get(Digest, PathGlobs([ref.pin_path]))
-    has_previous = bool(await Get(DigestContents, Digest, previous_pin))
     pinned = await Get(
         StepResult,
         Step(
@@ -231,7 +230,7 @@ async def generate_service_lock(request: GenerateServiceLock, uv: UvWheel) -> Ge
                 f"--component={environment.component}",
                 f"--refs={refs_path}",
                 f"--release={release.name}",
-                *((f"--previous={_PREVIOUS}/{ref.pin_path}",) if has_previous else ()),
+                f"--previous={_PREVIOUS}/{ref.pin_path}",
                 *(("--move",) if request.move else ()),
                 f"--settings={FETCH_SETTINGS}",
                 f"--output={ref.pin_path}",
@@ -259,6 +258,9 @@ async def generate_service_lock(request: GenerateServiceLock, uv: UvWheel) -> Ge
         Get(Rootfs, RootfsRequest(builder.layers)),
         Get(Digest, PathGlobs([constraints_path, overrides_path])),
     )
+    # An override must be of use to some service of the release, so those of the others are looked at too.
+    locks = await Get(Snapshot, PathGlobs([release.path("locks/*.lock.json")]))
+    previous_locks = await Get(Digest, AddPrefix(locks.digest, _PREVIOUS))
     result = await Get(
         StepResult,
         Step(
@@ -272,13 +274,15 @@ async def generate_service_lock(request: GenerateServiceLock, uv: UvWheel) -> Ge
                 f"--version={pin.version}",
                 f"--constraints={constraints_path}",
                 f"--overrides={overrides_path}",
+                *(f"--other-lock={_PREVIOUS}/{path}" for path in locks.files if path != lock_path),
+                f"--previous={_PREVIOUS}/{lock_path}",
                 f"--uv={uv.path}",
                 *rootfs.arguments,
                 f"--settings={FETCH_SETTINGS}",
                 f"--output={lock_path}",
             ),
             description=f"Lock the Python packages of {request.resolve_name}",
-            inputs=await Get(Digest, MergeDigests([patched.digest, rootfs.digest, constraints, uv.digest])),
+            inputs=await Get(Digest, MergeDigests([patched.digest, rootfs.digest, constraints, previous_locks, uv.digest])),
             output_files=(lock_path,),
             level=LogLevel.INFO,
             cache_scope=ProcessCacheScope.PER_SESSION,

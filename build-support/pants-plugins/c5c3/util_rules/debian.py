@@ -170,7 +170,7 @@ async def build_base_layer(request: BaseLayerRequest, compression: Compression, 
             "bootstrap-rootfs",
             (
                 "--debs=debs",
-                f"--lock={request.lock.path}",
+                f"--order-lock={request.lock.path}",
                 f"--architecture={debian_architecture(platform)}",
                 f"--user={SERVICE_USER}:{SERVICE_UID}",
                 *compression.arguments,
@@ -205,7 +205,7 @@ async def build_system_layer(request: SystemLayerRequest, compression: Compressi
         Step(
             "extend-rootfs",
             (
-                *rootfs.arguments,
+                *rootfs.layers,
                 "--debs=debs",
                 *compression.arguments,
                 f"--created-by=c5c3: system packages of {request.name}",

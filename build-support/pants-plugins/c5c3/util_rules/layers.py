@@ -110,10 +110,17 @@ async def write_layer(request: LayerRequest, compression: Compression) -> LayerB
 
 @dataclass(frozen=True)
 class Rootfs:
-    """A stack of layers that a step runs in, as its inputs and arguments."""
+    """A stack of layers that a step works on, as its inputs and arguments.
+
+    ``arguments`` are for a step that runs in it, ``layers`` for one that changes a copy of it.
+    """
 
     digest: Digest
-    arguments: Tuple[str, ...]
+    layers: Tuple[str, ...]
+
+    @property
+    def arguments(self) -> Tuple[str, ...]:
+        return (*self.layers, f"--rootfs-store={ROOTFS_DIR}")
 
 
 @dataclass(frozen=True)
@@ -124,9 +131,7 @@ class RootfsRequest:
 @rule
 async def stack_layers(request: RootfsRequest) -> Rootfs:
     digest = await Get(Digest, MergeDigests(layer.blob for layer in request.layers))
-    return Rootfs(
-        digest, (*(f"--rootfs={layer.path}" for layer in request.layers), f"--rootfs-store={ROOTFS_DIR}")
-    )
+    return Rootfs(digest, tuple(f"--rootfs={layer.path}" for layer in request.layers))
 
 
 def rules():

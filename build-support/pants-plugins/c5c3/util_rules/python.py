@@ -129,7 +129,10 @@ class Wheel:
 
 @dataclass(frozen=True)
 class BuildWheelRequest:
-    """A wheel of ``name`` ``version`` built from ``source`` (a path in ``source_digest``)."""
+    """A wheel of ``name`` ``version`` built from ``source`` (a path in ``source_digest``).
+
+    Where ``locked_requires`` are given, a wheel that requires anything else is refused, with ``remedy``.
+    """
 
     name: str
     version: str
@@ -137,6 +140,8 @@ class BuildWheelRequest:
     source_digest: Digest
     build_requires: Tuple[SelectedPackage, ...]
     toolchain: Toolchain
+    locked_requires: Tuple[str, ...] = ()
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -164,6 +169,8 @@ async def build_wheel(request: BuildWheelRequest) -> Wheel:
                 f"--name={request.name}",
                 f"--version={request.version}",
                 *(f"--build-wheel={wheel.path}" for wheel in wheels),
+                *(f"--locked-requires={requirement}" for requirement in request.locked_requires),
+                *((f"--remedy={request.remedy}",) if request.locked_requires else ()),
                 *rootfs.arguments,
                 f"--python={request.toolchain.python}",
                 "--output-dir=wheel",
@@ -284,6 +291,8 @@ async def build_python_layers(request: PythonLayersRequest, platform: Platform) 
                 patched.digest,
                 selection.root_build_requires,
                 toolchain,
+                loaded.lock.root.requires,
+                loaded.remedy,
             ),
         ),
     )

@@ -23,6 +23,7 @@ from c5c3.util_rules.step import Step, StepResult
 from c5c3.util_rules.targets import AllPatchSets, AllReleases, Release
 
 REFS_FILE = "source-refs.yaml"
+PATCHED = "patched.tar"
 
 
 @dataclass(frozen=True)
@@ -139,10 +140,10 @@ async def find_source(request: ComponentRequest) -> Source:
 
 @dataclass(frozen=True)
 class PatchedSource:
-    """A digest that holds the patched tree as ``source.tar``."""
+    """A digest that holds the patched tree as the tar :attr:`path`."""
 
     digest: Digest
-    path: str = "source.tar"
+    path: str = PATCHED
 
 
 @dataclass(frozen=True)
@@ -175,14 +176,14 @@ async def patch_source(request: PatchSourceRequest) -> PatchedSource:
                 f"--component={request.component}",
                 f"--release={request.release}",
                 f"--version={pin.version}",
-                "--output=patched/source.tar",
+                f"--output={PATCHED}",
             ),
             description=f"Patch {request.component} {pin.version} for {request.release}",
             inputs=await Get(Digest, MergeDigests([fetched.digest, request.patches.digest])),
-            output_directories=("patched",),
+            output_files=(PATCHED,),
         ),
     )
-    return PatchedSource(result.output, "patched/source.tar")
+    return PatchedSource(result.output)
 
 
 @rule(desc="Patch a component's source", level=LogLevel.DEBUG)
