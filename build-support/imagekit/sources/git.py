@@ -115,7 +115,8 @@ class GitRemote:
         """The commits that lead to ``resolved``, newest first, with every tag of the repository on them."""
         with self._repository() as folder:
             # Commits alone are enough, where the server can leave files out.
-            self._fetch_commit(folder, resolved.commit, ref, ["--filter=tree:0"], ["+refs/tags/*:refs/tags/*"])
+            options = ["--filter=tree:0"] if self._is_smart() else []
+            self._fetch_commit(folder, resolved.commit, ref, options, ["+refs/tags/*:refs/tags/*"])
             log = self._git(folder, ["log", "--decorate=full", "--format=%D%x00%B%x00", resolved.commit])
         fields = log.decode("utf-8", "replace").split("\0")
         return tuple(
@@ -172,6 +173,17 @@ class GitRemote:
             f"{self.url} does not have the commit {commit}. If its branch was rewritten, move the lock to what is "
             "there now; if the ref is a commit, correct it."
         )
+
+    def _is_smart(self) -> bool:
+        """Whether the server is more than a web server for files: git asked for a part of that goes on for ever."""
+        with self._repository() as folder:
+            try:
+                self._fetch(folder, ["--depth=1", "--filter=tree:0", "origin", "HEAD"])
+            except _NoAnswer:
+                raise
+            except GitError:
+                return False
+        return True
 
     def _refs(self, *names: str) -> Mapping[str, str]:
         output = self._remote(Path("/"), ["ls-remote", "--", self.url, *names])
