@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
-from typing import Mapping, Optional
+from typing import Mapping
 
 import pytest
 
-from imagekit.sources import apply
 from imagekit.sources.apply import PatchedSource, apply_patches
 from imagekit.sources.git_command import GitError
 from imagekit.sources.patch import PatchError
@@ -229,7 +228,7 @@ def test_the_folder_and_the_user_s_git_make_no_difference(
         git(scratch, "init", "-q")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("GIT_DIR", str(scratch / ".git"))
-    monkeypatch.setattr(apply.tempfile, "tempdir", str(scratch))
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
 
     assert apply_patches(TREE, {NAME: patch}, SOURCE) == new
 

@@ -21,12 +21,14 @@ def _configure_patch_source(parser: argparse.ArgumentParser) -> None:
 
 def _patch_source(arguments: argparse.Namespace) -> None:
     from imagekit.sources.apply import PatchedSource, apply_patches
+    from imagekit.sources.manifest import with_manifest
     from imagekit.sources.patch import read_patches
     from imagekit.sources.tree import read_source, write_source
 
     source = PatchedSource(arguments.component, arguments.version, arguments.release)
-    tree = apply_patches(read_source(arguments.source), read_patches(arguments.patch), source)
-    write_source(tree, arguments.output)
+    original = read_source(arguments.source)
+    patched = apply_patches(original, read_patches(arguments.patch), source)
+    write_source(with_manifest(original, patched), arguments.output)
 
 
 def _configure_fetch_git(parser: argparse.ArgumentParser) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from imagekit.sources.tree import SourceFile, SourceLink, SourceTreeError, pack, read_source, unpack, write_source
+from imagekit.sources.tree import SourceFile, SourceLink, SourceTree, SourceTreeError, pack, read_source, unpack, write_source
 
-TREE = {
+TREE: SourceTree = {
     "README.rst": SourceFile(b"hello"),
     "keystone/link": SourceLink("../README.rst"),
     "tools/run.sh": SourceFile(b"#!/bin/sh\n", executable=True),
