@@ -102,6 +102,4 @@ def run_costs(docker: Docker, images: Sequence[str], program: str, venv: str) ->
         return [Samples(tuple(column)) for column in zip(*seconds[1:])]
 
     helps, nothings = turns(program, "--help"), turns("true")
-    return [
-        RunCosts(help, nothing, Samples((count(image),))) for image, help, nothing in zip(images, helps, nothings)
-    ]
+    return [RunCosts(help, nothing, Samples((count(image),))) for image, help, nothing in zip(images, helps, nothings)]

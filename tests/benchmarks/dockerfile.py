@@ -77,7 +77,8 @@ def prepare(service: Service, tree: Path, folder: Path, downloads: Downloads) ->
     (context / "requirements.txt").write_text(locked.requirements)
     (context / "build-constraints.txt").write_text(locked.build_constraints)
     _fetch_uv(tree, downloads, folder, context / "uv")
-    sdist = _fetch_sdist(tree / "3rdparty/releases" / service.release / "sources" / f"{service.name}.json", downloads, folder)
+    source_lock = tree / "3rdparty/releases" / service.release / "sources" / f"{service.name}.json"
+    sdist = _fetch_sdist(source_lock, downloads, folder)
     downloads.write_secrets(folder / "secrets")
     made = _make_bottom(downloads, folder)
     return Material(folder, tree, sdist, locked.version, made.seconds)
@@ -137,7 +138,7 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise BenchmarkError(f"{path} cannot be read: {error.strerror}. Make it with: ./pants generate-lockfiles") from None
+        raise BenchmarkError(f"{path}: {error.strerror}. Make the lock with: ./pants generate-lockfiles") from None
 
 
 @dataclass(frozen=True)
@@ -180,8 +181,9 @@ class DockerfileWay:
         """Put the patched source into the build's context, as a CI job does before it calls docker; in seconds."""
         folder = self.material.context / "source"
         shutil.rmtree(folder, ignore_errors=True)
-        seconds = run(["tar", "--extract", "--file", str(self.material.sdist), "--directory", str(self.material.context)]).seconds
-        (self.material.context / self.material.sdist.name[: -len(".tar.gz")]).rename(folder)
+        folder.mkdir()
+        extract = ["tar", "--extract", "--strip-components=1", "--file", str(self.material.sdist)]
+        seconds = run(extract, folder=folder).seconds
         environment = environment_without(("GIT_",), {"GIT_CEILING_DIRECTORIES": str(folder.parent)})
         patches = [str(path) for path in sorted(self._patches.glob("*.patch"))]
         return seconds + run(["git", "apply", *patches], environment=environment, folder=folder).seconds

@@ -47,7 +47,7 @@ class Downloads:
         return f"deb [signed-by={KEYRING}] {self.archive} {self.suite.name} {' '.join(self.suite.components)}\n"
 
     def apt_conf(self, ca_bundle: Optional[str], sources_list: Optional[str] = None) -> str:
-        """Configuration for apt where the trusted authorities are in ``ca_bundle`` and its sources in ``sources_list``."""
+        """Configuration for an apt that finds the trusted authorities and its sources in these files."""
         options = [(name, value) for name, value in self.apt.options if value and _TRANSPORT.fullmatch(name)]
         if ca_bundle is not None:
             options.append(("Acquire::https::CaInfo", ca_bundle))
@@ -75,13 +75,18 @@ class Downloads:
 def uv_toml(settings: FetchSettings) -> str:
     """The settings as uv's configuration. Folders of this machine are left out: a container does not see them."""
     lines = [f"no-index = {'true' if settings.index_url is None else 'false'}"]
-    find_links = ", ".join(f'"{link}"' for link in settings.find_links if _is_remote(link))
-    lines.append(f"find-links = [{find_links}]")
-    lines.append(f"allow-insecure-host = [{', '.join(f'{chr(34)}{host}{chr(34)}' for host in settings.http.trusted_hosts)}]")
+    lines.append(f"find-links = {_toml_list([link for link in settings.find_links if _is_remote(link)])}")
+    lines.append(f"allow-insecure-host = {_toml_list(settings.http.trusted_hosts)}")
     for url in settings.index_urls:
         if _is_remote(url):
-            lines += ["", "[[index]]", f'url = "{url}"', f"default = {'true' if url == settings.index_url else 'false'}"]
+            default = "true" if url == settings.index_url else "false"
+            lines += ["", "[[index]]", f'url = "{url}"', f"default = {default}"]
     return "\n".join(lines) + "\n"
+
+
+def _toml_list(words: Sequence[str]) -> str:
+    quoted = ", ".join(f'"{word}"' for word in words)
+    return f"[{quoted}]"
 
 
 def _is_remote(location: str) -> bool:
@@ -90,8 +95,9 @@ def _is_remote(location: str) -> bool:
 
 def _archive_with(suite: Suite, archives: Sequence[str], scratch: Path) -> str:
     for archive in archives:
+        index = f"{archive}/dists/{suite.name}/InRelease"
         try:
-            run(["/usr/lib/apt/apt-helper", "download-file", f"{archive}/dists/{suite.name}/InRelease", str(scratch / "InRelease")])
+            run(["/usr/lib/apt/apt-helper", "download-file", index, str(scratch / "InRelease")])
         except BenchmarkError:
             continue
         return archive

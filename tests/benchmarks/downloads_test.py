@@ -47,7 +47,8 @@ def test_apt_gets_how_to_reach_mirrors_and_nothing_else() -> None:
         'Dir::Etc::SourceList "/run/secrets/sources.list";\n'
     )
     assert DOWNLOADS.sources_list == (
-        "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://mirror.example/debian bookworm main contrib\n"
+        "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] "
+        "http://mirror.example/debian bookworm main contrib\n"
     )
 
 

@@ -80,7 +80,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parse(arguments: Sequence[str]) -> Options:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeat", type=int, default=3, metavar="N", help="rebuilds to take the median of (default: 3)")
+    parser.add_argument("--repeat", type=int, default=3, metavar="N", help="rebuilds of each kind (default: 3)")
     parser.add_argument("--no-remote-cache", action="store_true", help="leave out the rebuild from a remote cache")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement to FILE as well")
     parser.add_argument("--folder", type=Path, help="where the temporary folder is made (default: the system's)")
@@ -137,9 +137,7 @@ def compare(repository: Path, scratch: Path, options: Options) -> Measured:
     return Measured(tuple(rows), facts)
 
 
-def _remote_cache(
-    repository: Path, scratch: Path, client: str, material: Material, shelf: Registry
-) -> tuple[Row, str]:
+def _remote_cache(repository: Path, scratch: Path, client: str, material: Material, shelf: Registry) -> tuple[Row, str]:
     """Machines that have nothing, beside a cache that has everything."""
     with cache_server(repository, scratch / "cache") as address:
         reading = (("PANTS_REMOTE_CACHE_READ", "true"), ("PANTS_REMOTE_STORE_ADDRESS", address))

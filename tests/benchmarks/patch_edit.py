@@ -26,4 +26,5 @@ def edit_first_patch(folder: Path, number: int) -> None:
     patches = sorted(folder.glob("*.patch"))
     if not patches:
         raise BenchmarkError(f"{folder} holds no patch to change. Add one.")
-    patches[0].write_text(edited_patch(patches[0].read_text(encoding="utf-8"), number, str(patches[0])), encoding="utf-8")
+    first = patches[0]
+    first.write_text(edited_patch(first.read_text(encoding="utf-8"), number, str(first)), encoding="utf-8")

@@ -37,7 +37,7 @@ def docker_daemon(client: str, folder: Path) -> Iterator[Docker]:
     folder.mkdir()
     address = folder / "docker.sock"
     if len(str(address)) > SOCKET_PATH - len("exec/containerd/containerd.sock"):
-        raise BenchmarkError(f"{folder} is too long a path for the daemon's sockets. Give a shorter folder with --folder.")
+        raise BenchmarkError(f"{folder} is too long a path for the daemon's sockets. Give a shorter one with --folder.")
     (folder / "daemon.json").write_text("{}")
     namespace = f"benchmark-{os.getpid()}"
     command = ["dockerd", "--host", f"unix://{address}", "--iptables=false", "--bridge=none"]
