@@ -34,8 +34,11 @@ class Refusal(Exception):
     """Something about the source tree that its maintainers or the user must change."""
 
 
-def unpack(archive: Path, strip_top: bool, mtime: int) -> None:
-    """Unpack a tar, in the order of names and with one time: directory order and times can end up in what is built."""
+def unpack(archive: Path, target: Path, strip_top: bool, mtime: int) -> None:
+    """Unpack a tar, in the order of names and with one time: directory order and times can end up in what is built.
+
+    Raises :class:`Refusal` for a member that is neither file, directory nor link, or that points out of ``target``.
+    """
     with tarfile.open(archive) as tar:
         members = sorted(tar.getmembers(), key=lambda member: member.name)
         for member in members:
@@ -46,7 +49,9 @@ def unpack(archive: Path, strip_top: bool, mtime: int) -> None:
                 continue
             if ".." in parts or parts[0] == "/":
                 raise Refusal(f"{member.name!r} points out of the source tree")
-            path = SOURCE.joinpath(*parts)
+            path = target.joinpath(*parts)
+            if any(parent.is_symlink() for parent in path.parents):
+                raise Refusal(f"{member.name!r} lies behind a symbolic link of the source tree")
             path.parent.mkdir(parents=True, exist_ok=True)
             if member.isdir():
                 path.mkdir(exist_ok=True)
@@ -55,10 +60,10 @@ def unpack(archive: Path, strip_top: bool, mtime: int) -> None:
             else:
                 content = tar.extractfile(member)
                 if content is None:
-                    raise Refusal(f"{member.name!r} is no file, directory or link")
+                    raise Refusal(f"{member.name!r} of the source tree is no file, directory or link")
                 path.write_bytes(content.read())
                 path.chmod(0o755 if member.mode & 0o100 else 0o644)
-    for parent, _, names in os.walk(SOURCE, topdown=False):
+    for parent, _, names in os.walk(target, topdown=False):
         for name in [*names, "."]:
             os.utime(os.path.join(parent, name), (mtime, mtime), follow_symlinks=False)
 
@@ -127,7 +132,7 @@ class Backend:
 
 def answer(job: Mapping[str, object]) -> Dict[str, object]:
     """What ``job`` asks for."""
-    unpack(Path(str(job["source"])), bool(job["strip_top"]), int(str(job["mtime"])))
+    unpack(Path(str(job["source"])), SOURCE, bool(job["strip_top"]), int(str(job["mtime"])))
     backend = Backend()
     if job["ask"] == "static-requires":
         return {"requires": backend.requires}

@@ -5,7 +5,13 @@ from typing import Any, Dict, Optional, Tuple
 
 import pytest
 
-from imagekit.python.constraints import Constraints, apply_overrides, parse_overrides, parse_upper_constraints
+from imagekit.python.constraints import (
+    ConstraintError,
+    Constraints,
+    apply_overrides,
+    parse_overrides,
+    parse_upper_constraints,
+)
 from imagekit.python.lock import (
     Artifact,
     LockedPackage,
@@ -15,6 +21,7 @@ from imagekit.python.lock import (
     SelectedPackage,
     ToolLock,
     check_inputs,
+    check_overrides_are_used,
     parse_python_lock,
     parse_tool_lock,
     render_python_lock,
@@ -287,3 +294,18 @@ def test_a_lock_whose_inputs_changed_is_refused_with_the_command_that_renews_it(
     with pytest.raises(LockError) as refusal:
         check(**changed)
     assert str(refusal.value) == f"{ORIGIN} is stale: {message}. {REMEDY}"
+
+
+def test_an_override_of_a_package_that_nothing_holds_is_refused() -> None:
+    effective = constraints(overrides="# CVE-1\nuwsgii===2.0.31\n")
+    with pytest.raises(ConstraintError) as refusal:
+        check_overrides_are_used(effective, (LOCK,))
+    assert str(refusal.value) == (
+        "constraint-overrides.txt:2: `uwsgii===2.0.31` overrides a package that upper-constraints does not pin and no lock "
+        "of release 2025.2 holds. Did you mean uwsgi? Correct the name or delete the line."
+    )
+
+
+def test_overrides_of_pinned_held_and_build_only_packages_are_accepted() -> None:
+    effective = constraints("nova===1.0.0\n", overrides="nova===2.0.0\nuwsgi===2.0.31\nsetuptools===80.9.0\n")
+    check_overrides_are_used(effective, (LOCK,))
