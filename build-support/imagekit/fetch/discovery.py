@@ -350,9 +350,7 @@ def _parse_toml(path: Path) -> Mapping[str, object]:
             document: Mapping[str, object] = parser.loads(path.read_text(encoding="utf-8"))
             return document
         except (OSError, ValueError) as error:
-            raise SettingsError(
-                f"The uv configuration {path} cannot be read: {error}. Mend it or remove it."
-            ) from None
+            raise SettingsError(f"The uv configuration {path} cannot be read: {error}. Mend it or remove it.") from None
     raise SettingsError(
         f"The uv configuration {path} cannot be read with {sys.executable}: it has no TOML parser. Install 'tomli' "
         "there, or set UV_NO_CONFIG=1 and name your indexes with UV_DEFAULT_INDEX and UV_INDEX."
@@ -409,9 +407,7 @@ def _number(name: str, text: Optional[str], default: int) -> int:
     try:
         return int(float(text))
     except ValueError:
-        raise SettingsError(
-            f"The pip or uv setting '{name}' must be a number, but was '{text}'."
-        ) from None
+        raise SettingsError(f"The pip or uv setting '{name}' must be a number, but was '{text}'.") from None
 
 
 def _netrc(places: _Places) -> Optional[str]:

@@ -152,7 +152,9 @@ class Client:
                     digest.update(chunk)
                     stream.write(chunk)
                 if size != expected.size:
-                    raise WrongContent(f"{redact(url)} has {size} bytes, but {expected.name} must have {expected.size}.")
+                    raise WrongContent(
+                        f"{redact(url)} has {size} bytes, but {expected.name} must have {expected.size}."
+                    )
                 if digest.hexdigest() != expected.sha256:
                     raise WrongContent(
                         f"{redact(url)} has SHA-256 {digest.hexdigest()}, but {expected.name} must have "

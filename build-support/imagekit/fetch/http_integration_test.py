@@ -44,7 +44,9 @@ def download(
     return pauses
 
 
-def refusal(server: ScriptedServer, folder: Path, settings: HttpSettings = SETTINGS, path: str = "/file") -> DownloadError:
+def refusal(
+    server: ScriptedServer, folder: Path, settings: HttpSettings = SETTINGS, path: str = "/file"
+) -> DownloadError:
     with pytest.raises(DownloadError) as error:
         Client(settings, sleep=lambda _: None).download(server.url + path, folder / "out", EXPECTED)
     assert list(folder.iterdir()) == []
@@ -107,8 +109,8 @@ def test_wrong_bytes_are_not_tried_again(server: ScriptedServer, tmp_path: Path)
 
     assert isinstance(error, WrongContent)
     assert str(error) == (
-        f"{server.url}/file has SHA-256 {sha256(CONTENT[:-1] + b'x').hexdigest()}, but keystone-28.0.0.tar.gz must have "
-        f"{EXPECTED.sha256}."
+        f"{server.url}/file has SHA-256 {sha256(CONTENT[:-1] + b'x').hexdigest()}, but keystone-28.0.0.tar.gz must "
+        f"have {EXPECTED.sha256}."
     )
     assert len(server.requests) == 1
 
@@ -139,9 +141,7 @@ def test_redirects_in_a_circle_are_refused(server: ScriptedServer, tmp_path: Pat
 def test_a_redirect_to_a_local_file_is_refused(server: ScriptedServer, tmp_path: Path) -> None:
     server.script("/file", Reply(b"", 302, {"Location": "file:///etc/passwd"}))
 
-    assert str(refusal(server, tmp_path)) == (
-        f"{server.url}/file redirects to file:///etc/passwd, which is not HTTP."
-    )
+    assert str(refusal(server, tmp_path)) == (f"{server.url}/file redirects to file:///etc/passwd, which is not HTTP.")
 
 
 def authorization(server: ScriptedServer) -> list[str]:
@@ -262,8 +262,8 @@ def test_a_trusted_host_is_not_verified(tls_server: ScriptedServer, tmp_path: Pa
 
 def test_an_unknown_certificate_is_refused(tls_server: ScriptedServer, tmp_path: Path) -> None:
     assert str(refusal(tls_server, tmp_path)) in (
-        f"127.0.0.1: its certificate is not trusted ({reason}). Name your certificate authorities with SSL_CERT_FILE or "
-        "PIP_CERT."
+        f"127.0.0.1: its certificate is not trusted ({reason}). Name your certificate authorities with SSL_CERT_FILE "
+        "or PIP_CERT."
         for reason in ("self signed certificate", "self-signed certificate")
     )
 

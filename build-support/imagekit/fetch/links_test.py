@@ -31,9 +31,7 @@ def test_links_of_an_html_page() -> None:
     )
 
     assert parse_page(page) == (
-        FileLink(
-            "keystone-28.0.0.tar.gz", "https://index.example/files/keystone-28.0.0.tar.gz", SHA256
-        ),
+        FileLink("keystone-28.0.0.tar.gz", "https://index.example/files/keystone-28.0.0.tar.gz", SHA256),
         FileLink(
             "keystone-28.0.0+p1-py3-none-any.whl",
             "https://files.example/a/keystone-28.0.0%2Bp1-py3-none-any.whl?token=1",

@@ -12,7 +12,7 @@ import pytest
 from imagekit.sources.apply import PatchedSource, apply_patches
 from imagekit.sources.git_command import GitError
 from imagekit.sources.patch import PatchError
-from imagekit.sources.tree import SourceFile, SourceLink, SourceTree, pack, unpack
+from imagekit.sources.tree import SourceFile, SourceLink, SourceTree, unpack
 
 SOURCE = PatchedSource("keystone", "28.0.0", "2025.2")
 NAME = "patches/keystone/2025.2/0001-fix.patch"
@@ -106,7 +106,9 @@ def test_a_hunk_may_have_moved(exporter: Exporter) -> None:
     patch = exporter.export(TREE, edited(TREE, "keystone/api.py", b"line 20\n", b"line twenty\n"))
     moved = edited(TREE, "keystone/api.py", b"line 1\n", b"new\nnew\nline 1\n")
 
-    assert apply_patches(moved, {NAME: patch}, SOURCE) == edited(moved, "keystone/api.py", b"line 20\n", b"line twenty\n")
+    assert apply_patches(moved, {NAME: patch}, SOURCE) == edited(
+        moved, "keystone/api.py", b"line 20\n", b"line twenty\n"
+    )
 
 
 def test_no_fuzz(exporter: Exporter) -> None:
@@ -145,7 +147,8 @@ def test_a_file_that_is_there_already(exporter: Exporter) -> None:
     patch = exporter.export(TREE, {**TREE, "added": SourceFile(b"x\n")})
 
     assert refusal({NAME: patch}, {**TREE, "added": SourceFile(b"y\n")}) == (
-        f"{NAME} does not apply to keystone 28.0.0 (release 2025.2):\n  added: the source already has this file" + REBASE
+        f"{NAME} does not apply to keystone 28.0.0 (release 2025.2):\n  added: the source already has this file"
+        + REBASE
     )
 
 
@@ -165,8 +168,8 @@ def test_a_strip_level_too_low(exporter: Exporter) -> None:
 
     assert refusal({NAME: patch}) == (
         f"{NAME} does not apply to keystone 28.0.0 (release 2025.2):\n"
-        "  keystone-28.0.0/setup.cfg: wrong strip level: the source has this file as 'setup.cfg'. Make the patch at the "
-        "top of the source, without the folder 'keystone-28.0.0/'" + REBASE
+        "  keystone-28.0.0/setup.cfg: wrong strip level: the source has this file as 'setup.cfg'. Make the patch at "
+        "the top of the source, without the folder 'keystone-28.0.0/'" + REBASE
     )
 
 
@@ -208,8 +211,8 @@ def test_a_link_out_of_the_source_is_refused(exporter: Exporter) -> None:
     patch = exporter.export(TREE, {**TREE, "keystone/passwd": SourceLink("../../../etc/passwd")})
 
     assert refusal({NAME: patch}) == (
-        f"{NAME}: the patched source: the link 'keystone/passwd' points to '../../../etc/passwd', outside of the source "
-        "tree."
+        f"{NAME}: the patched source: the link 'keystone/passwd' points to '../../../etc/passwd', outside of the "
+        "source tree."
     )
 
 

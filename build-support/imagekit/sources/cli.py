@@ -11,7 +11,9 @@ from imagekit.fetch.settings import read_settings
 
 
 def _configure_patch_source(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--source", required=True, type=Path, metavar="FILE", help="sdist (.tar.gz) or source tree (.tar)")
+    parser.add_argument(
+        "--source", required=True, type=Path, metavar="FILE", help="sdist (.tar.gz) or source tree (.tar)"
+    )
     parser.add_argument("--patch", action="append", default=[], type=Path, metavar="FILE", help="may be repeated")
     parser.add_argument("--component", required=True, help="as messages name it, as keystone")
     parser.add_argument("--release", required=True, help="OpenStack release, as 2025.2")

@@ -86,6 +86,7 @@ def test_an_sdist(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     content = (project / "keystone-28.0.0.tar.gz").read_bytes()
 
     pin = lock("keystone: 28.0.0", *LOCK_OPTIONS)
+    assert isinstance(pin, SdistPin)
     assert pin == SdistPin("keystone", "28.0.0", "keystone-28.0.0.tar.gz", len(content), sha256(content).hexdigest())
     assert capsys.readouterr().out == (
         f"keystone of 2025.2: keystone 28.0.0, sdist keystone-28.0.0.tar.gz, SHA-256 {sha256(content).hexdigest()}\n"
@@ -146,14 +147,17 @@ def test_a_refusal_leaves_the_last_good_files(folder: Path, capsys: pytest.Captu
     Path("a.tar").write_text("good")
     Path("source-refs.yaml").write_text("keystone: 28.0.0")
 
-    assert main(["lock-source", "--component=nova", "--refs=source-refs.yaml", "--release=2025.2"] + list(LOCK_OPTIONS)) == 1
+    assert (
+        main(["lock-source", "--component=nova", "--refs=source-refs.yaml", "--release=2025.2"] + list(LOCK_OPTIONS))
+        == 1
+    )
     assert main(
         ["patch-source", "--source=source.tar", "--patch=missing.patch", "--component=keystone", "--release=2025.2"]
         + ["--version=28.0.0", "--output=a.tar"]
     ) == 1  # fmt: skip
 
     assert capsys.readouterr().err == (
-        'error: source-refs.yaml has no ref for \'nova\'. Add a line such as: nova: "<version>"\n'
+        "error: source-refs.yaml has no ref for 'nova'. Add a line such as: nova: \"<version>\"\n"
         "error: source.tar cannot be read as a tar: empty file.\n"
     )
     assert Path("keystone.json").read_text() == "{}"

@@ -233,7 +233,8 @@ class GitRemote:
             )
         if _TRANSIENT.search(message):
             return _NoAnswer(
-                f"{self.url} cannot be reached: {message}. Check the network, and the proxy that git is configured with."
+                f"{self.url} cannot be reached: {message}. Check the network, and the proxy that git is configured "
+                "with."
             )
         if _NO_REPOSITORY.search(message):
             return _NoRepository(f"There is no git repository at {self.url}: {message}. Correct the URL.")
@@ -286,7 +287,12 @@ def _local(folder: Path) -> Mapping[str, str]:
 
     A partial repository would otherwise ask its remote for what it lacks.
     """
-    return {**isolated_environment(folder), "GIT_DIR": str(folder), "GIT_ALLOW_PROTOCOL": "", "GIT_NO_REPLACE_OBJECTS": "1"}
+    return {
+        **isolated_environment(folder),
+        "GIT_DIR": str(folder),
+        "GIT_ALLOW_PROTOCOL": "",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+    }
 
 
 def _message(finished: subprocess.CompletedProcess[bytes]) -> str:

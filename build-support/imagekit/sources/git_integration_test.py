@@ -339,8 +339,8 @@ def test_no_repository_is_told(tmp_path: Path) -> None:
     url = f"file://{tmp_path}/nowhere"
     remote = GitRemote(url, environ=environ(tmp_path), sleep=lambda _: None)
     message = (
-        f"There is no git repository at {url}: '{tmp_path}/nowhere' does not appear to be a git repository. Correct the "
-        "URL."
+        f"There is no git repository at {url}: '{tmp_path}/nowhere' does not appear to be a git repository. Correct "
+        "the URL."
     )
 
     assert refusal(lambda: remote.resolve("main")) == message

@@ -65,11 +65,7 @@ def test_a_whole_patch() -> None:
                 Trailer("closes-bug", "#2119647"),
             ),
         ),
-        (
-            FilePatch(
-                "keystone/api.py", "keystone/api.py", (Hunk("@@ -1,3 +1,3 @@", 1), Hunk("@@ -10 +10,2 @@", 10))
-            ),
-        ),
+        (FilePatch("keystone/api.py", "keystone/api.py", (Hunk("@@ -1,3 +1,3 @@", 1), Hunk("@@ -10 +10,2 @@", 10))),),
     )
     assert patch.header.values("Closes-Bug") == ("#2119646", "#2119647")
 
@@ -86,7 +82,10 @@ def test_a_message_without_trailers() -> None:
     ("change", "paths"),
     [
         ("diff --git a/new b/new\nnew file mode 100644\n--- /dev/null\n+++ b/new\n@@ -0,0 +1 @@\n+x\n", (None, "new")),
-        ("diff --git a/old b/old\ndeleted file mode 100644\n--- a/old\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n", ("old", None)),
+        (
+            "diff --git a/old b/old\ndeleted file mode 100644\n--- a/old\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n",
+            ("old", None),
+        ),
         ("diff --git a/empty b/empty\nnew file mode 100644\nindex 0000000..e69de29\n", (None, "empty")),
         ("diff --git a/empty b/empty\ndeleted file mode 100644\nindex e69de29..0000000\n", ("empty", None)),
         ("diff --git a/run me b/run me\nold mode 100644\nnew mode 100755\n", ("run me", "run me")),

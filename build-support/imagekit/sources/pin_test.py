@@ -156,9 +156,7 @@ def test_fresh_locks_pass() -> None:
         ),
     ],
 )
-def test_stale_locks_are_refused(
-    lock: SourceLock, ref: SdistRef | GitRef, release: str, difference: str
-) -> None:
+def test_stale_locks_are_refused(lock: SourceLock, ref: SdistRef | GitRef, release: str, difference: str) -> None:
     with pytest.raises(LockError) as error:
         check_source_lock(lock, ref, release, ORIGIN, REMEDY)
 

@@ -60,7 +60,7 @@ def _pin(link: FileLink, ref: SdistRef, client: Client) -> SdistPin:
     sha256 = hashlib.sha256(body).hexdigest()
     if link.sha256 is not None and sha256 != link.sha256:
         raise WrongContent(
-            f"{redact(link.url)} has SHA-256 {sha256}, but its index says {link.sha256}. Do not use it; try again later "
-            "or with another index."
+            f"{redact(link.url)} has SHA-256 {sha256}, but its index says {link.sha256}. Do not use it; try again "
+            "later or with another index."
         )
     return SdistPin(ref.project, ref.version, link.filename, len(body), sha256)

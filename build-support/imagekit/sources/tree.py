@@ -50,7 +50,9 @@ def read_source(path: Path) -> SourceTree:
         with tarfile.open(path, "r:gz" if is_sdist else "r:") as archive:
             entries = dict(_entries(archive, path.name))
     except (OSError, EOFError, tarfile.TarError) as error:
-        raise SourceTreeError(f"{path.name} cannot be read as {'an sdist' if is_sdist else 'a tar'}: {error}.") from None
+        raise SourceTreeError(
+            f"{path.name} cannot be read as {'an sdist' if is_sdist else 'a tar'}: {error}."
+        ) from None
     return _strip_top(entries, path.name) if is_sdist else entries
 
 

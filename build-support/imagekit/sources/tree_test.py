@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from imagekit.sources.tree import SourceFile, SourceLink, SourceTree, SourceTreeError, pack, read_source, unpack, write_source
+from imagekit.sources.tree import (
+    SourceFile,
+    SourceLink,
+    SourceTree,
+    SourceTreeError,
+    pack,
+    read_source,
+    unpack,
+    write_source,
+)
 
 TREE: SourceTree = {
     "README.rst": SourceFile(b"hello"),
