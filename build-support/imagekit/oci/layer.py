@@ -11,10 +11,12 @@ import errno
 import hashlib
 import os
 import posixpath
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Dict, Iterable, Iterator, List, Tuple
+from typing import BinaryIO, Deque, Dict, Iterable, Iterator, List, Tuple
 
 from imagekit.constants import SOURCE_DATE_EPOCH
 from imagekit.errors import ImagekitError
@@ -28,6 +30,7 @@ from imagekit.oci.json_document import Document, Json, render
 from imagekit.oci.tar_format import END, encode_header, padding
 
 _BLOCK = 1 << 20
+_BLOCKS_AHEAD = 4
 _MAX_OPEN_FILES = 64
 
 #: Directories that a piece may leave out although they are not 0755.
@@ -253,17 +256,25 @@ def _write(
     diff_id = hashlib.sha256()
     digest = hashlib.sha256()
     compressed_size = 0
-    for block in _tar_blocks(members):
-        diff_id.update(block)
-        compressed = compressor.compress(block)
-        if compressed:
-            digest.update(compressed)
-            write_all(file, compressed)
-            compressed_size += len(compressed)
-    compressed = compressor.flush()
-    digest.update(compressed)
-    write_all(file, compressed)
-    return Digest(diff_id.hexdigest()), Digest(digest.hexdigest()), compressed_size + len(compressed)
+
+    def write(compressed: bytes) -> None:
+        nonlocal compressed_size
+        digest.update(compressed)
+        write_all(file, compressed)
+        compressed_size += len(compressed)
+
+    # Compressing takes as long as everything else: files are read and hashed while the block before is compressed.
+    with ThreadPoolExecutor(max_workers=1) as compressing:
+        pending: Deque[Future[None]] = deque()
+        for block in _tar_blocks(members):
+            pending.append(compressing.submit(lambda block: write(compressor.compress(block)), block))
+            diff_id.update(block)
+            if len(pending) > _BLOCKS_AHEAD:
+                pending.popleft().result()
+        for future in pending:
+            future.result()
+    write(compressor.flush())
+    return Digest(diff_id.hexdigest()), Digest(digest.hexdigest()), compressed_size
 
 
 def _tar_blocks(members: List[Tuple[Entry, bytes]]) -> Iterator[bytes]:

@@ -76,15 +76,20 @@ def _ustar(
     link: bytes,
 ) -> bytes:
     name, prefix = name_and_prefix
-    before = b"%b%07o\0%07o\0%07o\0%011o\0%011o\0" % (name.ljust(100, b"\0"), mode, uid, gid, size, mtime)
-    after = b"%b%bustar\x0000%b0000000\x000000000\0%b" % (
+    header = b"%b%07o\0%07o\0%07o\0%011o\0%011o\0        %b%bustar\x0000%b0000000\x000000000\0%b" % (
+        name.ljust(100, b"\0"),
+        mode,
+        uid,
+        gid,
+        size,
+        mtime,
         type_flag,
         link.ljust(100, b"\0"),
         bytes(64),
         prefix.ljust(167, b"\0"),
     )
-    # The checksum counts its own field as eight spaces.
-    return b"%b%06o\0 %b" % (before, sum(before) + 8 * 32 + sum(after), after)
+    # The checksum counts its own field as the eight spaces that it replaces.
+    return b"%b%06o\0 %b" % (header[:148], sum(header), header[156:])
 
 
 def _split(path: bytes) -> Optional[Tuple[bytes, bytes]]:
