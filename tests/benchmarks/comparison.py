@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Callable, Protocol, Sequence
 
 from benchmarks.blobs import received_bytes
+from benchmarks.commands import BenchmarkError
 from benchmarks.servers import Docker, Registry
 from benchmarks.table import Samples
 
@@ -45,7 +46,7 @@ class BuildCosts:
 def build_costs(way: Way, registry: Registry, repeat: int, say: Callable[[str], None]) -> BuildCosts:
     """Build cold, then with ``repeat`` different patches, then ``repeat`` times with nothing changed.
 
-    The registry holds no image of this way before.
+    The registry holds no image of this way before. Raises :class:`BenchmarkError` when a patch changes nothing.
     """
     say("cold build")
     cold = way.build()
@@ -60,6 +61,8 @@ def build_costs(way: Way, registry: Registry, repeat: int, say: Callable[[str], 
         patched.append(way.build())
         pushed.append(patched[-1] + way.push(registry))
         now = registry.blobs()
+        if now == held:
+            raise BenchmarkError(f"the image is the same after patch {number}, so its rebuild was not one.")
         patch_bytes.append(float(received_bytes(held, now)))
         held = now
     say("nothing changed")

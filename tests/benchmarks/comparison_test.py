@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import List
 
+import pytest
+
+from benchmarks.commands import BenchmarkError
 from benchmarks.comparison import BuildCosts, build_costs
 from benchmarks.keystone import build_rows
 from benchmarks.servers import Docker, Registry
@@ -50,6 +53,17 @@ def test_costs_of_a_way(tmp_path: Path) -> None:
         image_bytes=Samples((107.0,)),
     )
     assert way.steps == ["cold build", "patch 1 of 2", "patch 2 of 2", "nothing changed"]
+
+
+def test_a_patch_that_changes_nothing_is_no_measurement(tmp_path: Path) -> None:
+    class DeafWay(ScriptedWay):
+        def edit(self, number: int) -> None:
+            pass
+
+    way = DeafWay(b"b" * 100, b"l" * 7, [60.0, 0.1])
+    with pytest.raises(BenchmarkError) as error:
+        build_costs(way, Registry("127.0.0.1:5000", tmp_path), 1, way.steps.append)
+    assert str(error.value) == "the image is the same after patch 1, so its rebuild was not one."
 
 
 def costs(patched: float, unchanged: float, patch_bytes: float, image_bytes: float) -> BuildCosts:
