@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import imagekit
+from imagekit.fetch import cli
 from imagekit.fetch.http import Client, DownloadError, ExpectedFile, NotFound, WrongContent
 from imagekit.fetch.python_file import fetch_python_file
 from imagekit.fetch.settings import FetchSettings
@@ -94,8 +94,8 @@ def test_without_any_place_the_remedy_is_named(tmp_path: Path) -> None:
 
 
 def test_fetching_needs_only_the_standard_library() -> None:
-    root = Path(imagekit.__file__).parents[1]
-    code = f"import sys; sys.path.insert(0, {str(root)!r}); import imagekit.__main__, imagekit.fetch.cli"
+    root = Path(cli.__file__).parents[2]
+    code = f"import sys; sys.path.insert(0, {str(root)!r}); import {cli.__name__}"
 
     # -S leaves installed packages out, -I the environment.
     subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)

@@ -37,7 +37,11 @@ class Upstream:
         self.git("config", "user.email", "upstream@c5c3.example")
 
     def git(self, *arguments: str) -> str:
-        environment = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
+        }
         command = ["git", *arguments]
         finished = subprocess.run(command, cwd=self.folder, env=environment, check=True, stdout=subprocess.PIPE)
         return finished.stdout.decode().strip()
@@ -61,7 +65,7 @@ def environ(folder: Path, configuration: str = "") -> Mapping[str, str]:
     """The environment of a user whose whole git configuration is ``configuration``."""
     (folder / "gitconfig").write_text(configuration)
     return {
-        "PATH": os.environ["PATH"],
+        "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(folder),
         "GIT_CONFIG_GLOBAL": str(folder / "gitconfig"),
         "GIT_CONFIG_NOSYSTEM": "1",
@@ -209,7 +213,7 @@ def smart_http(root: Path) -> Iterator[str]:
             path, _, query = self.path.partition("?")
             length = int(self.headers.get("Content-Length") or 0)
             environment = {
-                "PATH": os.environ["PATH"],
+                "PATH": os.environ.get("PATH", os.defpath),
                 "GIT_PROJECT_ROOT": str(root),
                 "GIT_HTTP_EXPORT_ALL": "1",
                 "REQUEST_METHOD": self.command,
