@@ -1,12 +1,12 @@
 # Sourced. What the launcher says goes to stderr: stdout belongs to Pants.
 
 say() {
-  printf 'pants: %s\n' "$*" >&2
+  printf '%s: %s\n' "${program:-pants}" "$*" >&2
 }
 
 # Ends the launcher: the first argument is what is wrong, the others are lines with the remedy.
 die() {
-  printf 'pants: error: %s\n' "$1" >&2
+  printf '%s: error: %s\n' "${program:-pants}" "$1" >&2
   shift
   [[ $# -eq 0 ]] || printf '  %s\n' "$@" >&2
   exit 1
