@@ -154,11 +154,9 @@ class SelectedWheelRequest:
 
 @rule
 async def build_wheel(request: BuildWheelRequest) -> Wheel:
-    rootfs, wheels = await MultiGet(
-        Get(Rootfs, RootfsRequest(request.toolchain.builder)),
-        MultiGet(
-            Get(Wheel, SelectedWheelRequest(package, request.toolchain)) for package in request.build_requires
-        ),
+    rootfs = await Get(Rootfs, RootfsRequest(request.toolchain.builder))
+    wheels = await MultiGet(
+        Get(Wheel, SelectedWheelRequest(package, request.toolchain)) for package in request.build_requires
     )
     result = await Get(
         StepResult,
@@ -234,6 +232,36 @@ async def install_wheel(request: InstallWheelRequest) -> Piece:
 
 
 @dataclass(frozen=True)
+class LockedPackageRequest:
+    """A locked package, installed."""
+
+    package: SelectedPackage
+    toolchain: Toolchain
+
+
+@rule
+async def install_locked_package(request: LockedPackageRequest) -> Piece:
+    wheel = await Get(Wheel, SelectedWheelRequest(request.package, request.toolchain))
+    return await Get(Piece, InstallWheelRequest(wheel, request.package.name, request.toolchain))
+
+
+@dataclass(frozen=True)
+class OwnPackageRequest:
+    """The component's own package, built from its patched source and installed."""
+
+    wheel: BuildWheelRequest
+    exclude_tests: bool
+
+
+@rule
+async def install_own_package(request: OwnPackageRequest) -> Piece:
+    wheel = await Get(Wheel, BuildWheelRequest, request.wheel)
+    return await Get(
+        Piece, InstallWheelRequest(wheel, request.wheel.name, request.wheel.toolchain, request.exclude_tests)
+    )
+
+
+@dataclass(frozen=True)
 class VenvSkeletonRequest:
     python: str
 
@@ -280,32 +308,25 @@ async def build_python_layers(request: PythonLayersRequest, platform: Platform) 
     selection = select(loaded.lock, request.distribution.target_python(platform), loaded.path, loaded.remedy)
     packages = [package for package in selection.packages if package.name != loaded.lock.root.name]
     patched = await Get(PatchedSource, Source, source)
-    wheels, own_wheel = await MultiGet(
-        MultiGet(Get(Wheel, SelectedWheelRequest(package, toolchain)) for package in packages),
-        Get(
-            Wheel,
-            BuildWheelRequest(
-                loaded.lock.root.name,
-                source.version,
-                patched.path,
-                patched.digest,
-                selection.root_build_requires,
-                toolchain,
-                loaded.lock.root.requires,
-                loaded.remedy,
-            ),
-        ),
+    own_wheel = BuildWheelRequest(
+        loaded.lock.root.name,
+        source.version,
+        patched.path,
+        patched.digest,
+        selection.root_build_requires,
+        toolchain,
+        loaded.lock.root.requires,
+        loaded.remedy,
     )
-    pieces, own_piece = await MultiGet(
-        MultiGet(
-            Get(Piece, InstallWheelRequest(wheel, package.name, toolchain))
-            for wheel, package in zip(wheels, packages)
-        ),
-        Get(Piece, InstallWheelRequest(own_wheel, loaded.lock.root.name, toolchain, environment.exclude_tests)),
+    own_piece, *pieces = await MultiGet(
+        [
+            Get(Piece, OwnPackageRequest(own_wheel, environment.exclude_tests)),
+            *(Get(Piece, LockedPackageRequest(package, toolchain)) for package in packages),
+        ]
     )
     layers = await MultiGet(
         Get(LayerBlob, LayerRequest((skeleton,), f"c5c3: virtual environment for Python {toolchain.python}")),
-        Get(LayerBlob, LayerRequest(pieces, "c5c3: Python packages")),
+        Get(LayerBlob, LayerRequest(tuple(pieces), "c5c3: Python packages")),
         Get(LayerBlob, LayerRequest((own_piece,), f"c5c3: {environment.component} {source.tag}")),
     )
     return PythonLayers(layers, source)
