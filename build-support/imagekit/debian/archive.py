@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import tarfile
 from contextlib import contextmanager
@@ -66,7 +67,7 @@ def _find(deb: Path, file: BinaryIO, member: str) -> Tuple[str, int]:
         file.seek(size + size % 2, 1)
 
 
-class _Slice:
+class _Slice(io.RawIOBase):
     """The next ``size`` bytes of a file as a file of their own."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
@@ -77,12 +78,6 @@ class _Slice:
         data = self._file.read(self._left if size < 0 else min(size, self._left))
         self._left -= len(data)
         return data
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return False
 
 
 def _decompressor(deb: Path, ending: str, stream: BinaryIO) -> IO[bytes]:

@@ -40,6 +40,8 @@ DISTRIBUTIONS: Mapping[str, Distribution] = {
 #: What of the machine's own apt configuration holds for the private one too: how to reach mirrors, not what to choose.
 _KEPT_OPTIONS = re.compile(r"Acquire::(https?::.*|Retries|Check-Date|Check-Valid-Until|ForceIPv[46])", re.IGNORECASE)
 
+_PROGRESS = ("NOTE:", "Reading ", "Building ")
+
 _INSTALL = re.compile(r"^Inst (\S+) \((\S+) ", re.MULTILINE)
 
 
@@ -166,35 +168,56 @@ class _State:
         self._run(["apt-get", "update", "-qq", "--error-on=any"])
 
     def packages(self, request: Request) -> Tuple[DebPackage, ...]:
+        """What must be installed; raises AptError."""
         wanted = list(request.packages)
         if request.base is None:
             wanted.append("?essential")
         else:
-            self._install_base(request.base)
-        simulation = self._run(["apt-get", "install", "-s", "-qq", "-y", "--no-remove", *wanted])
-        chosen = _INSTALL.findall(simulation)
-        stanzas = self._stanzas([f"{name}={version}" for name, version in chosen])
-        packages = [_package(stanza) for stanza in stanzas]
+            self._install_base(request.base, request.suites)
+        # apt settles conflicts by removing packages unless it is told not to.
+        command = ["apt-get", "install", "-s", "-q", "-y", "--no-remove", *wanted]
+        finished = self._start(command)
+        if finished.returncode != 0:
+            raise AptError(
+                f"apt cannot choose packages for {self.architecture} from {', '.join(request.packages)}:\n"
+                f"{_explanation(finished)}\n"
+                "Correct the list of packages, or the suites and components it is taken from."
+            )
+        chosen = [f"{name}={version}" for name, version in _INSTALL.findall(finished.stdout)]
+        packages = [_package(stanza) for stanza in self._stanzas(chosen)]
         return tuple(sorted(packages, key=lambda package: package.name))
 
-    def _install_base(self, base: DebLock) -> None:
+    def _install_base(self, base: DebLock, suites: Sequence[str]) -> None:
         """Tell apt that the packages of ``base`` are installed."""
         locked = base.packages_for(self.architecture)
-        stanzas = self._stanzas([f"{package.name}={package.version}" for package in locked])
+        # apt-cache passes over names it does not know as long as it knows one.
+        stanzas = self._stanzas([package.name for package in locked], all_versions=True)
+        known = {(stanza.require("Package"), stanza.require("Version")): stanza for stanza in stanzas}
+        gone = [package for package in locked if (package.name, package.version) not in known]
+        if gone:
+            raise AptError(
+                f"the base's lock names versions that {', '.join(suites)} no longer has: "
+                f"{', '.join(f'{package.name} {package.version}' for package in gone)}. Lock the base again first."
+            )
         (self.directory / "status").write_text(
-            "".join(f"{stanza.text}\nStatus: install ok installed\n\n" for stanza in stanzas)
+            "".join(
+                f"{known[package.name, package.version].text}\nStatus: install ok installed\n\n" for package in locked
+            )
         )
 
-    def _stanzas(self, names: Sequence[str]) -> Sequence[Stanza]:
+    def _stanzas(self, names: Sequence[str], all_versions: bool = False) -> Sequence[Stanza]:
         if not names:
             return ()
-        return tuple(parse_stanzas(self._run(["apt-cache", "show", *names])))
+        return tuple(parse_stanzas(self._run(["apt-cache", "show", *(["-a"] if all_versions else []), *names])))
 
     def _run(self, command: Sequence[str]) -> str:
-        finished = subprocess.run(command, capture_output=True, text=True, env=dict(self.environment), cwd="/")
+        finished = self._start(command)
         if finished.returncode != 0:
-            raise AptError(f"apt refuses for {self.architecture}: {_explanation(finished.stderr, finished.stdout)}")
+            raise AptError(f"apt refuses for {self.architecture}: {_explanation(finished)}")
         return finished.stdout
+
+    def _start(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, capture_output=True, text=True, env=dict(self.environment), cwd="/")
 
 
 def _options(directory: Path, architecture: str) -> Sequence[Tuple[str, str]]:
@@ -225,9 +248,12 @@ def _options(directory: Path, architecture: str) -> Sequence[Tuple[str, str]]:
     )
 
 
-def _explanation(stderr: str, stdout: str) -> str:
-    lines = [line for line in (stdout + stderr).splitlines() if line.strip() and not line.startswith("NOTE:")]
-    return "\n".join(lines)
+def _explanation(finished: subprocess.CompletedProcess[str]) -> str:
+    text = finished.stdout + finished.stderr
+    # What comes before is progress, and general advice.
+    unmet = text.find("The following packages have unmet dependencies:")
+    lines = text[max(unmet, 0) :].splitlines()
+    return "\n".join(line.rstrip() for line in lines if line.strip() and not line.startswith(_PROGRESS))
 
 
 def _package(stanza: Stanza) -> DebPackage:

@@ -31,7 +31,8 @@ def find_account(root: Path, user: str) -> Account:
     "" is root. Raises SandboxError for a name that the image does not know.
     """
     name, _, group = user.partition(":")
-    row = _row(root, "passwd", name or "0", "user", 2)
+    name = name or "0"
+    row = _row(root, "passwd", name, "user", 2)
     uid, gid, home = (int(row[2]), int(row[3]), row[5]) if row else (int(name), 0, "/")
     if group:
         found = _row(root, "group", group, "group", 2)
