@@ -80,12 +80,13 @@ def _lock_python(arguments: argparse.Namespace) -> None:
     )
     with RootfsStore(arguments.rootfs_store).rootfs(arguments.rootfs) as rootfs, _executable(arguments.uv) as program:
         with tempfile.TemporaryDirectory() as name:
-            lock = _locker(settings, program, rootfs, Path(name)).lock(request, _read_lock(arguments.previous))
+            lock = make_locker(settings, program, rootfs, Path(name)).lock(request, _read_lock(arguments.previous))
     check_overrides_are_used(constraints, (lock, *(read_python_lock(path) for path in arguments.other_lock)))
     write_atomically(arguments.output, render_python_lock(lock).encode())
 
 
-def _locker(settings: FetchSettings, program: Path, rootfs: Rootfs, folder: Path) -> Locker:
+def make_locker(settings: FetchSettings, program: Path, rootfs: Rootfs, folder: Path) -> Locker:
+    """A :class:`Locker` that runs the executable ``program`` in ``rootfs``; ``folder`` is an empty directory for its files."""
     client = Client(settings.http, credential_urls=settings.index_urls + settings.find_links)
 
     def fetch(project: str, artifact: Artifact, into: Path) -> Path:
