@@ -87,6 +87,8 @@ def prepare(service: Service, tree: Path, folder: Path, downloads: Downloads) ->
 def _make_bottom(downloads: Downloads, folder: Path) -> Finished:
     (folder / "apt.conf").write_text(downloads.apt_conf(downloads.python.http.ca_bundle))
     command = ["mmdebstrap", "--variant=minbase", f"--aptopt={folder / 'apt.conf'}"]
+    # Otherwise apt chooses usrmerge, which needs all of Perl.
+    command.append("--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr")
     command += [f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT]
     command += [f"--dpkgopt=path-include={pattern}" for pattern in KEPT]
     # Where this machine downloads from is no part of an image.
