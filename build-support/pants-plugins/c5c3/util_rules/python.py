@@ -131,7 +131,7 @@ class Wheel:
 class BuildWheelRequest:
     """A wheel of ``name`` ``version`` built from ``source`` (a path in ``source_digest``).
 
-    Where ``locked_requires`` are given, a wheel that requires anything else is refused, with ``remedy``.
+    Where ``locked_requires`` are given, a wheel that requires anything else with ``extras`` is refused, with ``remedy``.
     """
 
     name: str
@@ -141,6 +141,7 @@ class BuildWheelRequest:
     build_requires: Tuple[SelectedPackage, ...]
     toolchain: Toolchain
     locked_requires: Tuple[str, ...] = ()
+    extras: Tuple[str, ...] = ()
     remedy: str = ""
 
 
@@ -168,6 +169,7 @@ async def build_wheel(request: BuildWheelRequest) -> Wheel:
                 f"--version={request.version}",
                 *(f"--build-wheel={wheel.path}" for wheel in wheels),
                 *(f"--locked-requires={requirement}" for requirement in request.locked_requires),
+                *(f"--extra={extra}" for extra in request.extras),
                 *((f"--remedy={request.remedy}",) if request.locked_requires else ()),
                 *rootfs.arguments,
                 f"--python={request.toolchain.python}",
@@ -316,6 +318,7 @@ async def build_python_layers(request: PythonLayersRequest, platform: Platform) 
         selection.root_build_requires,
         toolchain,
         loaded.lock.root.requires,
+        environment.extras,
         loaded.remedy,
     )
     own_piece, *pieces = await MultiGet(
