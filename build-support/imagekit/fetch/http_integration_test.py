@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shutil
 import socket
+import socketserver
 import ssl
 import subprocess
+import threading
 from base64 import b64encode
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -265,6 +268,59 @@ def test_an_unknown_certificate_is_refused(tls_server: ScriptedServer, tmp_path:
         f"127.0.0.1: its certificate is not trusted ({reason}). Name your certificate authorities with SSL_CERT_FILE "
         "or PIP_CERT."
         for reason in ("self signed certificate", "self-signed certificate")
+    )
+
+
+@contextmanager
+def tunnel_proxy(connects: list[bytes]) -> Iterator[str]:
+    """A proxy for CONNECT: notes each request's head in ``connects`` and passes bytes on to 127.0.0.1."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            head = b"".join(iter(self.rfile.readline, b"\r\n"))
+            connects.append(head)
+            port = int(head.split()[1].rpartition(b":")[2])
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            with socket.create_connection(("127.0.0.1", port)) as origin:
+                upwards = threading.Thread(target=pump, args=(self.connection, origin))
+                upwards.start()
+                pump(origin, self.connection)
+                upwards.join()
+
+    def pump(source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                data = source.recv(65536)
+                if not data:
+                    break
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield f"http://me:secret@127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_https_goes_through_a_tunnel(tls_server: ScriptedServer, certificate: Path, tmp_path: Path) -> None:
+    connects: list[bytes] = []
+    with tunnel_proxy(connects) as proxy:
+        download(tls_server, tmp_path, replace(SETTINGS, ca_bundle=f"{certificate}.crt", https_proxy=proxy))
+
+    head = connects[0].decode()
+    assert head.startswith(f"CONNECT 127.0.0.1:{tls_server.port} HTTP/1.")
+    assert f"Proxy-Authorization: {basic('me:secret')}" in head
+    # What the proxy is told, the origin is not.
+    assert "Proxy-Authorization" not in tls_server.requests[0].headers
+
+
+def test_a_proxy_that_refuses_is_told(server: ScriptedServer, tmp_path: Path) -> None:
+    with pytest.raises(Unreachable) as error:
+        Client(replace(SETTINGS, https_proxy=server.url, retries=0)).page("https://index.invalid/simple/")
+
+    # The scripted server knows no CONNECT.
+    assert str(error.value) == (
+        "https://index.invalid/simple/ cannot be reached: Tunnel connection failed: 501 Unsupported method ('CONNECT')."
     )
 
 

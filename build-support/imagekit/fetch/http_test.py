@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 from hashlib import sha256
 from pathlib import Path
 
@@ -96,6 +97,21 @@ def test_a_destination_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         CLIENT.download(f"file://{tmp_path}/from.whl", tmp_path / "missing" / "to.whl", EXPECTED)
 
     assert str(error.value) == f"{tmp_path}/missing/to.whl cannot be written: No such file or directory."
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "from.whl").write_bytes(CONTENT)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # The nearest thing to a full disk that needs no privilege.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, limits[1]))
+    try:
+        with pytest.raises(DownloadError) as error:
+            CLIENT.download(f"file://{tmp_path}/from.whl", tmp_path / "to.whl", EXPECTED)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert str(error.value) == f"{tmp_path}/to.whl cannot be written: File too large."
+    assert [path.name for path in tmp_path.iterdir()] == ["from.whl"]
 
 
 def test_other_schemes_are_refused(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ SourcePin = Union[SdistPin, GitPin]
 
 @dataclass(frozen=True)
 class SourceLock:
-    """The pin of one component for one release; ``origin`` is the file it was read from."""
+    """The pin of one component for one release."""
 
     component: str
     release: str
