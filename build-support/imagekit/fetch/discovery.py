@@ -119,7 +119,11 @@ def _index_of_pex() -> Optional[str]:
         if source.is_file():
             loader = SourceFileLoader("_pex_pip_index", str(source))
             module = ModuleType(loader.name)
-            loader.exec_module(module)
+            try:
+                loader.exec_module(module)
+            except ImportError:
+                # Pex's pip imports its own modules by the name of pip, which pex alone can find.
+                return None
             return _simple_url(module)
     return None
 
