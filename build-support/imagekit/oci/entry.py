@@ -44,7 +44,7 @@ class Entry:
     ``path`` is an image path in UTF-8 without a leading ``/`` or ``./``. ``content`` is used by files only.
     ``link_target`` is the text of a symlink, or the image path that a hardlink names. ``capability`` is the value of
     the extended attribute ``security.capability``. Times are no part of an entry: all have the same.
-    Raises :class:`EntryError` for a path that could reach outside the image.
+    Raises :class:`EntryError` for a path that could reach outside the image, and for a link that no tar can hold.
     """
 
     path: str
@@ -58,6 +58,10 @@ class Entry:
 
     def __post_init__(self) -> None:
         check_image_path(self.path)
+        if self.kind is EntryKind.HARDLINK:
+            check_image_path(self.link_target)
+        elif self.kind is EntryKind.SYMLINK:
+            _check_symlink(self.path, self.link_target)
 
     @property
     def size(self) -> int:
@@ -88,6 +92,18 @@ def check_image_path(path: str) -> None:
             f"A path of a layer must be UTF-8, but got {path.encode('utf-8', 'surrogateescape')!r}. "
             "Rename the file, or leave it out."
         ) from None
+
+
+def _check_symlink(path: str, target: str) -> None:
+    try:
+        usable = bool(target) and "\0" not in target and bool(target.encode("utf-8"))
+    except UnicodeEncodeError:
+        usable = False
+    if not usable:
+        raise EntryError(
+            f"The symlink {path!r} must point to a name in UTF-8, but points to {target!r}. "
+            "Make it again, or leave it out."
+        )
 
 
 def directory(path: str, mode: int = 0o755, uid: int = 0, gid: int = 0) -> Entry:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from imagekit.oci.entry import EntryError, directory, opaque_whiteout, whiteout
+from imagekit.oci.entry import Entry, EntryError, EntryKind, directory, opaque_whiteout, whiteout
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,15 @@ def test_refuses_names_that_are_no_utf_8() -> None:
         directory("etc/caf\udce9")
     assert str(error.value) == (
         "A path of a layer must be UTF-8, but got b'etc/caf\\xe9'. Rename the file, or leave it out."
+    )
+
+
+@pytest.mark.parametrize("target", ["", "a\0b", "caf\udce9"])
+def test_refuses_symlinks_that_no_tar_can_hold(target: str) -> None:
+    with pytest.raises(EntryError) as error:
+        Entry("etc/x", EntryKind.SYMLINK, 0o777, link_target=target)
+    assert str(error.value) == (
+        f"The symlink 'etc/x' must point to a name in UTF-8, but points to {target!r}. Make it again, or leave it out."
     )
 
 

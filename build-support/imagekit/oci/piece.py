@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Iterator
 
 from imagekit.errors import ImagekitError
-from imagekit.oci.entry import WHITEOUT_PREFIX, Entry, EntryError, EntryKind, FileSlice, Piece, check_image_path
+from imagekit.oci.entry import WHITEOUT_PREFIX, Entry, EntryError, EntryKind, FileSlice, Piece
 from imagekit.oci.tar_reader import (
     DIRECTORY_TYPE,
     FILE_TYPES,
@@ -66,8 +66,6 @@ def _entry(piece: Path, member: Member) -> Entry:
             "Rename the file, or leave it out."
         )
     try:
-        if kind is EntryKind.HARDLINK:
-            check_image_path(member.link_name)
         return Entry(
             name,
             kind,

@@ -96,7 +96,7 @@ class _Unpacker:
         for member in reader:
             try:
                 self._apply(member, reader, layer)
-            except (OSError, OverflowError) as error:
+            except (OSError, OverflowError, ValueError) as error:
                 raise UnpackError(f"{layer}: {member.name!r} cannot be unpacked: {_reason(error)}") from None
 
     def finish(self) -> None:
@@ -306,7 +306,8 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return f"{error.strerror}. Make room, or name an output directory on another disk."
-        if error.errno == errno.EPERM:
+        # EINVAL is what chown says of an id that the user namespace does not have.
+        if error.errno in (errno.EPERM, errno.EINVAL):
             return f"{error.strerror}. Owners and capabilities need root: run as root, or leave owners out."
         return f"{error.strerror}. Check the output directory."
     return f"{error}. {_HOSTILE}"

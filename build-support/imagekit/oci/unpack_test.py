@@ -185,19 +185,20 @@ def test_symlinks_are_followed_inside_the_root(unpack: Unpack, tmp_path: Path) -
         [
             folder("usr/lib"),
             link("lib", "usr/lib"),
-            link("abs", "/usr/lib"),
+            link("usr/abs", "/usr/lib"),
             link("up", "../../../usr/lib"),
             link("new", "usr/new"),
         ],
         [
             member("lib/a"),
-            member("abs/b"),
+            member("usr/abs/b"),
             member("up/c"),
             member("new/d"),
             link("usr/lib/h", "lib/a", tarfile.LNKTYPE),
         ],
     )
     assert [name for name in names(root) if "/" in name] == [
+        "usr/abs",
         "usr/lib",
         "usr/lib/a",
         "usr/lib/b",
@@ -237,9 +238,11 @@ def test_symlink_and_write_in_one_layer(unpack: Unpack, tmp_path: Path) -> None:
 
 def test_a_hardlink_to_a_symlink_does_not_reach_outside(unpack: Unpack, tmp_path: Path) -> None:
     (tmp_path / "outside").write_text("precious")
-    root = unpack([link("s", str(tmp_path / "outside")), link("h", "s", tarfile.LNKTYPE), member("h", b"overwritten")])
+    lower = [link("s", str(tmp_path / "outside")), link("h", "s", tarfile.LNKTYPE), link("i", "s", tarfile.LNKTYPE)]
+    root = unpack(lower, [member("h", b"overwritten")])
     assert (tmp_path / "outside").read_text() == "precious"
     assert (root / "h").read_text() == "overwritten"
+    assert (root / "i").is_symlink() and (tmp_path / "outside").stat().st_nlink == 1
 
 
 def refusal(unpack: Unpack, *layers: List[Tuple[tarfile.TarInfo, bytes]]) -> str:
@@ -303,6 +306,21 @@ def test_refuses_device_nodes(unpack: Unpack, tmp_path: Path) -> None:
         f"{tmp_path}/layer-0.tar holds 'dev/sda' as something that is not unpacked (tar type '4'): a device node would "
         "open the machine's devices. Build the image without it; engines make /dev themselves."
     )
+
+
+@pytest.mark.parametrize("member", [member("a\0b" + "x" * 200), link("a", "b\0" + "x" * 200)], ids=["name", "target"])
+def test_refuses_names_with_a_zero(unpack: Unpack, member: Tuple[tarfile.TarInfo, bytes]) -> None:
+    info, content = member
+    info.pax_headers = {"path" if info.isfile() else "linkpath": info.name if info.isfile() else info.linkname}
+    message = refusal(unpack, [(info, content)])
+    assert "embedded null character" in message and message.endswith(f". {HOSTILE}")
+
+
+def test_refuses_owners_that_the_system_does_not_take(unpack: Unpack, tmp_path: Path) -> None:
+    with pytest.raises(UnpackError) as error:
+        unpack([member("x", pax_headers={"uid": str(1 << 40)})], owners=True)
+    assert str(error.value).startswith(f"{tmp_path}/layer-0.tar: 'x' cannot be unpacked: uid is ")
+    assert str(error.value).endswith(f". {HOSTILE}")
 
 
 def test_says_which_path_the_system_refuses(unpack: Unpack, tmp_path: Path) -> None:
