@@ -32,7 +32,7 @@ def library_binds(modules: Sequence[ModuleType], packages: Sequence[str]) -> Tup
     Raises :class:`LibraryError` for a package that is not installed next to imagekit.
     """
     own = tuple(
-        Bind(Path(str(module.__file__)), f"{LIBRARY}/{module.__name__.replace('.', '/')}.py") for module in modules
+        Bind(Path(str(module.__file__)).absolute(), f"{LIBRARY}/{module.__name__.replace('.', '/')}.py") for module in modules
     )
     return own + tuple(_package(name) for name in packages)
 
@@ -44,4 +44,4 @@ def _package(name: str) -> Bind:
             f"the Python package {name!r}, which imagekit needs, is not installed. Install what "
             "3rdparty/tools/imagekit.lock.json names, or run imagekit from its tools directory."
         )
-    return Bind(Path(spec.submodule_search_locations[0]), f"{LIBRARY}/{name}")
+    return Bind(Path(spec.submodule_search_locations[0]).absolute(), f"{LIBRARY}/{name}")

@@ -11,7 +11,7 @@ from imagekit.sandbox.mounts import Bind
 
 def test_own_modules_are_bound_one_by_one_and_packages_as_a_whole() -> None:
     own, package = library_binds((byte_compile,), ("installer",))
-    assert own == Bind(Path(byte_compile.__file__), "/imagekit/lib/imagekit/python/byte_compile.py")
+    assert own == Bind(Path(byte_compile.__file__).absolute(), "/imagekit/lib/imagekit/python/byte_compile.py")
     assert package.target == "/imagekit/lib/installer"
     assert (package.source / "__init__.py").is_file()
 

@@ -94,7 +94,7 @@ def _copy_sources(package: Path, target: Path) -> None:
 def _byte_compile(folder: Path) -> None:
     # A process of its own: byte code depends on the hash seed, and on what else a process has loaded.
     subprocess.run(
-        [sys.executable, "-S", byte_compile.__file__, "."],
+        [sys.executable, "-S", os.path.abspath(byte_compile.__file__), "."],
         cwd=folder,
         env={"PATH": os.defpath, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
         check=True,

@@ -17,6 +17,8 @@ from typing import Optional
 
 import pytest
 
+from imagekit import __main__ as command_line
+from imagekit.python import tools_cli
 from imagekit.python.backend import BuildError, SourceTree, Toolchain
 from imagekit.python.locking_cli import interpreter_of
 from imagekit.python.wheel_build import LockedRequires, build_wheel
@@ -189,7 +191,8 @@ def test_a_wheel_that_cannot_be_installed_leaves_nothing(tmp_path: Path, toolcha
 
 
 def test_the_standard_library_alone_runs_the_command_that_makes_the_tools(tmp_path: Path, toolchain: Toolchain) -> None:
-    package = Path(__file__).parents[1]
+    assert "tools" in tools_cli.COMMANDS
+    package = Path(str(command_line.__file__)).absolute().parent
     finished = subprocess.run(
         [f"/usr/bin/python{toolchain.python}", "-I", "-S", "-c",
          "import sys; sys.path.insert(0, sys.argv[1]); from imagekit.__main__ import main; sys.exit(main(sys.argv[2:]))",
@@ -197,4 +200,4 @@ def test_the_standard_library_alone_runs_the_command_that_makes_the_tools(tmp_pa
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, check=False,
     )  # fmt: skip
     assert (finished.returncode, finished.stderr) == (0, "")
-    assert (tmp_path / "tools/imagekit/python/lock.py").is_file()
+    assert (tmp_path / "tools/imagekit/python/tools_cli.py").is_file()
