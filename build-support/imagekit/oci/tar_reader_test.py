@@ -59,6 +59,16 @@ def test_large_and_odd_values(tar_format: int) -> None:
     assert (member.name, member.uid, member.gid) == (name, 1 << 30, 1 << 31)
 
 
+def test_gnu_headers_have_no_prefix() -> None:
+    # Incremental archives of GNU tar have times there.
+    header = bytearray(written(tarfile.GNU_FORMAT, info("a"))[:512])
+    header[345:357] = b"14735273400\0"
+    header[148:156] = b" " * 8
+    header[148:155] = b"%06o\0" % sum(header)
+    ((member, _),) = read(bytes(header) + bytes(1024))
+    assert member.name == "a"
+
+
 def test_pax_xattrs_and_global_headers() -> None:
     headers: Dict[str, str] = {"SCHILY.xattr.security.capability": "\1=\n", "comment": "x"}
     buffer = io.BytesIO()
