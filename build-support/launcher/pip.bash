@@ -36,3 +36,14 @@ pip_run() {
     *) die "pip failed (see above)." "Mend what it says and start again: nothing is half-installed." ;;
   esac
 }
+
+# $1: a CPython 3.9, $2: a folder for files that are needed meanwhile; the other arguments go to `pip download`.
+pip_download() {
+  local python=$1 work=$2
+  shift 2
+  if ! "$python" -I -c 'import pip' 2>/dev/null; then
+    quietly "$python" -I -m venv "$work/pip" || die "$python could not make the virtual environment $work/pip."
+    python=$work/pip/bin/python
+  fi
+  pip_run "$python" download --no-deps --require-hashes --only-binary :all: "$@"
+}
