@@ -90,7 +90,6 @@ class LayerStream:
         """Read to the end of the blob, also behind the end mark of the tar."""
         for _ in self.blocks():
             pass
-        self._blob.drain()
         return LayerSums(
             Digest(self._blob.sha256.hexdigest()),
             self._blob.size,
@@ -160,10 +159,6 @@ class _HashingReader:
         self.sha256.update(data)
         self.size += len(data)
         return data
-
-    def drain(self) -> None:
-        while self.read():
-            pass
 
 
 def _decompressed(blob: _HashingReader, encoding: Encoding) -> Iterator[bytes]:

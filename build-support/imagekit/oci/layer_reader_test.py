@@ -61,9 +61,19 @@ def test_unpacked_size_of_a_frame_that_does_not_say(tmp_path: Path) -> None:
     [
         (media_types.LAYER_GZIP, b"no gzip", "Error -3 while decompressing data: incorrect header check"),
         (media_types.LAYER_GZIP, BLOBS[media_types.LAYER_GZIP][:-20], "it breaks off"),
+        (
+            media_types.LAYER_GZIP,
+            BLOBS[media_types.LAYER_GZIP] + b"more",
+            "Error -3 while decompressing data: incorrect header check",
+        ),
         (media_types.LAYER_ZSTD, b"no zstd", "zstd decompress error: Unknown frame descriptor"),
+        (
+            media_types.LAYER_ZSTD,
+            BLOBS[media_types.LAYER_ZSTD] + b"more",
+            "zstd decompress error: Unknown frame descriptor",
+        ),
     ],
-    ids=["no gzip", "half a gzip", "no zstd"],
+    ids=["no gzip", "half a gzip", "more than gzip", "no zstd", "more than zstd"],
 )
 def test_refuses_what_cannot_be_decompressed(tmp_path: Path, media_type: str, blob: bytes, reason: str) -> None:
     path = blob_file(tmp_path, blob)

@@ -24,10 +24,10 @@ def by_path(entries: List[Entry]) -> Dict[str, Entry]:
 
 
 def test_order_is_that_of_a_layer(root: Path) -> None:
-    for name in ("a/z", "a/b", "a-b/x", "a.b"):
+    for name in ("a/z", "a/b", "a-b/x", "a.b", "b0", "b1a"):
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).touch()
-    assert [entry.path for entry in tree_entries(root)] == ["a", "a/b", "a/z", "a-b", "a-b/x", "a.b"]
+    assert [entry.path for entry in tree_entries(root)] == ["a", "a/b", "a/z", "a-b", "a-b/x", "a.b", "b0", "b1a"]
 
 
 def test_modes_owners_and_contents(root: Path) -> None:

@@ -83,6 +83,16 @@ def test_reports_all_faults_at_once(sample_image: SampleImage) -> None:
     assert lines[-1] == "Build the image again, or fetch it again."
 
 
+def test_the_same_tar_compressed_otherwise(sample_image: SampleImage) -> None:
+    upper = sample_image.layers[1]
+    other = gzip.compress(gzip.decompress(sample_image.blob(1).read_bytes()), 1, mtime=0)
+    sample_image.blob(1).write_bytes(other)
+    assert problems(sample_image) == [
+        f"layer {upper.digest} has {len(other)} bytes, but the manifest says {upper.size}",
+        f"layer {upper.digest} really has the digest {Digest.of(other)}",
+    ]
+
+
 def test_missing_layer(sample_image: SampleImage) -> None:
     sample_image.blob(0).unlink()
     with pytest.raises(ValidationError) as error:
