@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 from dataclasses import replace
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, Set, Tuple
+from typing import Dict, Iterator, Mapping, Optional, Set, Tuple
 
 from imagekit.oci.entry import Entry, EntryKind, FileSlice, whiteout
 from imagekit.oci.tree import tree_entries
@@ -23,7 +24,8 @@ def difference(before: Snapshot, root: Path) -> Iterator[Entry]:
     """The entries of a layer that turns ``before`` into what is below ``root`` now.
 
     A path that only got another time is no difference. A file with several names comes with all of them, since a layer
-    cannot link to a file of another.
+    cannot link to a file of another. The directories that a difference lies in come along as they are: without them, what
+    applies the layer would make up their modes and owners.
     """
     entries = tuple(tree_entries(root))
     after = _snapshot(entries)
@@ -32,14 +34,27 @@ def difference(before: Snapshot, root: Path) -> Iterator[Entry]:
     for linked in names.values():
         if not changed.isdisjoint(linked):
             changed |= linked
-    for entry in entries:
-        if entry.path in changed:
-            yield entry
-    for path in sorted(before.keys() - after.keys()):
-        parent = path.rpartition("/")[0]
+    gone = [
+        path
+        for path in sorted(before.keys() - after.keys())
         # The parent's own removal, or what took its place, hides everything below it.
-        if not parent or (parent in after and after[parent].kind is EntryKind.DIRECTORY):
-            yield whiteout(path)
+        if "/" not in path or _is_directory(after.get(posixpath.dirname(path)))
+    ]
+    directories = {parent for path in (*changed, *gone) for parent in _parents(path)}
+    for entry in entries:
+        if entry.path in changed or entry.path in directories:
+            yield entry
+    yield from map(whiteout, gone)
+
+
+def _is_directory(entry: Optional[Entry]) -> bool:
+    return entry is not None and entry.kind is EntryKind.DIRECTORY
+
+
+def _parents(path: str) -> Iterator[str]:
+    while "/" in path:
+        path = posixpath.dirname(path)
+        yield path
 
 
 def _snapshot(entries: Tuple[Entry, ...]) -> Snapshot:

@@ -50,11 +50,23 @@ def test_contents_modes_links_and_new_files(root: Path) -> None:
         (root / "new").mkdir()
         (root / "new/file").write_text("")
 
-    assert paths(changes(root, change)) == ["etc/changed", "etc/link", "etc/same", "new", "new/file"]
+    assert paths(changes(root, change)) == ["etc", "etc/changed", "etc/link", "etc/same", "new", "new/file"]
+
+
+def test_the_directories_of_a_change_come_along_with_their_modes(root: Path) -> None:
+    (root / "usr/share/x").chmod(0o2750)
+    found = changes(root, (root / "usr/share/x/y/file").unlink)
+    assert [(entry.path, oct(entry.mode)) for entry in found] == [
+        ("usr", "0o755"),
+        ("usr/share", "0o755"),
+        ("usr/share/x", "0o2750"),
+        ("usr/share/x/y", "0o755"),
+        ("usr/share/x/y/.wh.file", "0o644"),
+    ]
 
 
 def test_the_mode_of_a_directory(root: Path) -> None:
-    assert paths(changes(root, lambda: (root / "usr/share/x").chmod(0o700))) == ["usr/share/x"]
+    assert paths(changes(root, lambda: (root / "usr/share/x").chmod(0o700))) == ["usr", "usr/share", "usr/share/x"]
 
 
 def test_what_is_gone_is_whited_out_once(root: Path) -> None:
@@ -64,7 +76,7 @@ def test_what_is_gone_is_whited_out_once(root: Path) -> None:
         (root / "usr/share/x/y").rmdir()
         (root / "usr/share/x").rmdir()
 
-    assert paths(changes(root, remove)) == ["etc/.wh.gone", "usr/share/.wh.x"]
+    assert paths(changes(root, remove)) == ["etc", "usr", "usr/share", "etc/.wh.gone", "usr/share/.wh.x"]
 
 
 def test_a_file_in_the_place_of_a_directory_hides_it(root: Path) -> None:
@@ -73,12 +85,13 @@ def test_a_file_in_the_place_of_a_directory_hides_it(root: Path) -> None:
         (root / "usr/share/x/y").rmdir()
         (root / "usr/share/x/y").write_text("")
 
-    assert paths(changes(root, replace)) == ["usr/share/x/y"]
+    assert paths(changes(root, replace)) == ["usr", "usr/share", "usr/share/x", "usr/share/x/y"]
 
 
 def test_a_linked_file_comes_with_all_its_names(root: Path) -> None:
     entries = changes(root, lambda: os.link(root / "etc/first", root / "third"))
     assert [(entry.path, entry.link_target) for entry in entries] == [
+        ("etc", ""),
         ("etc/first", ""),
         ("etc/second", "etc/first"),
         ("third", "etc/first"),
@@ -90,4 +103,4 @@ def test_names_that_no_longer_are_one_file(root: Path) -> None:
         (root / "etc/second").unlink()
         (root / "etc/second").write_text("other")
 
-    assert paths(changes(root, split)) == ["etc/second"]
+    assert paths(changes(root, split)) == ["etc", "etc/second"]

@@ -30,6 +30,8 @@ Depends: libbase
 
 Package: libbase
 
+Package: apt
+
 Package: tool
 Depends: libtool, base
 Recommends: extra
