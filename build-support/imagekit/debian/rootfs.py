@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import tempfile
 from contextlib import contextmanager
@@ -136,6 +137,13 @@ def _working_directory(output_dir: Path) -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix=".rootfs-", dir=output_dir))
     try:
         yield directory
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise RootfsError(
+            f"a root file system does not fit into {str(output_dir)!r}: {error.strerror}. "
+            "Make room there and run the build again."
+        ) from None
     finally:
         remove_tree(directory)
 

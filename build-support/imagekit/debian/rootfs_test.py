@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from imagekit.debian import rootfs
 from imagekit.debian.conftest import MakeDeb
 from imagekit.debian.lock import DebPackage
 from imagekit.debian.rootfs import LayerOutput, RootfsError, bootstrap, check_debs, read_debs
@@ -54,5 +55,22 @@ def test_a_base_without_dpkg_is_refused_and_leaves_nothing(make_deb: MakeDeb, tm
         bootstrap([deb], "amd64", None, LayerOutput(tmp_path / "out", "x"))
     assert str(error.value) == (
         "the packages hold no dpkg, and so cannot be installed. Lock them without a base."
+    )
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_full_disk_is_named_and_nothing_is_left(
+    make_deb: MakeDeb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(deb: Path, root: Path, skip: object) -> None:
+        (root / "half").write_text("")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(rootfs, "extract_files", fails)
+    with pytest.raises(RootfsError) as error:
+        bootstrap([make_deb("aa", control="Essential: yes\n")], "amd64", None, LayerOutput(tmp_path / "out", "x"))
+    assert str(error.value) == (
+        f"a root file system does not fit into '{tmp_path}/out': No space left on device. "
+        "Make room there and run the build again."
     )
     assert list((tmp_path / "out").iterdir()) == []

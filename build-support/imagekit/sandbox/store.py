@@ -21,6 +21,8 @@ from imagekit.sandbox.bwrap import Rootfs
 #: Entries that nothing used for this long are removed when another one is made.
 UNUSED_SECONDS = 30 * 24 * 3600
 
+_REMOVAL_TRIES = 20
+
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 #: Unpacks layer files, bottom first, into an empty directory.
@@ -202,13 +204,25 @@ def _fingerprint(root: Path, *, files: bool) -> str:
 
 def remove_tree(path: Path) -> None:
     """Remove a directory tree, also one with directories that its owner may not write to."""
+    for remaining in reversed(range(_REMOVAL_TRIES)):
+        try:
+            _open_directories(path)
+            shutil.rmtree(path)
+            return
+        except OSError:
+            # The processes of a sandbox that was just killed may write for another moment.
+            if remaining == 0:
+                raise
+            time.sleep(0.05)
+
+
+def _open_directories(path: Path) -> None:
     for directory, names, _ in os.walk(path):
         for name in ("", *names):
             child = os.path.join(directory, name)
             mode = os.lstat(child).st_mode
             if stat.S_ISDIR(mode) and mode & stat.S_IRWXU != stat.S_IRWXU:
                 os.chmod(child, 0o700)
-    shutil.rmtree(path)
 
 
 def _unpack_layers(layers: Sequence[Path], output: Path) -> None:
