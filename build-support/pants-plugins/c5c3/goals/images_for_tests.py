@@ -8,12 +8,12 @@ from pants.engine.addresses import Addresses, UnparsedAddressInputs
 from pants.engine.fs import AddPrefix, Digest, MergeDigests, RemovePrefix
 from pants.engine.internals.selectors import Get, MultiGet
 from pants.engine.rules import collect_rules, rule
-from pants.engine.target import FieldSetsPerTarget, FieldSetsPerTargetRequest, SpecialCasedDependencies, Target, Targets
+from pants.engine.target import SpecialCasedDependencies, Target, Targets
 from pants.engine.unions import UnionRule
 from pants.util.strutil import help_text
 
 from c5c3.goals.package import DockerImagePackageFieldSet
-from c5c3.util_rules.image import BuiltImage, ImageLayout, ImageRequest
+from c5c3.util_rules.image import BuiltImage, ImageError, ImageLayout, ImageRequest
 
 
 class ImagesField(SpecialCasedDependencies):
@@ -40,13 +40,19 @@ class ImagesForTestsRequest(PytestPluginSetupRequest):
 async def provide_images(request: ImagesForTestsRequest) -> PytestPluginSetup:
     addresses = await Get(Addresses, UnparsedAddressInputs, request.target[ImagesField].to_unparsed_address_inputs())
     targets = await Get(Targets, Addresses, addresses)
-    field_sets = await Get(FieldSetsPerTarget, FieldSetsPerTargetRequest(DockerImagePackageFieldSet, targets))
-    images = await MultiGet(Get(BuiltImage, ImageRequest(field_set.address)) for field_set in field_sets.field_sets)
+    for target in targets:
+        if not DockerImagePackageFieldSet.is_applicable(target):
+            raise ImageError(
+                f"The `{ImagesField.alias}` field in target {request.target.address} must name `docker_image` targets, but "
+                f"{target.address} is a `{target.alias}`."
+            )
+    field_sets = [DockerImagePackageFieldSet.create(target) for target in targets]
+    images = await MultiGet(Get(BuiltImage, ImageRequest(field_set.address)) for field_set in field_sets)
     layouts = await MultiGet(Get(ImageLayout, BuiltImage, image) for image in images)
     bare = await MultiGet(Get(Digest, RemovePrefix(layout.digest, "layout")) for layout in layouts)
     placed = await MultiGet(
         Get(Digest, AddPrefix(digest, field_set.output_path.value_or_default(file_ending=None)))
-        for digest, field_set in zip(bare, field_sets.field_sets)
+        for digest, field_set in zip(bare, field_sets)
     )
     return PytestPluginSetup(await Get(Digest, MergeDigests(placed)))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 from pants.option.option_types import BoolOption, EnumOption, IntOption, StrListOption, StrOption
 from pants.option.subsystem import Subsystem
 from pants.util.docutil import bin_name
 from pants.util.strutil import softwrap
-from enum import Enum
 
 
 class Compression(Enum):
@@ -14,6 +15,9 @@ class Compression(Enum):
 
     ZSTD = "zstd"
     GZIP = "gzip"
+
+
+_DEFAULT_LEVELS = {Compression.ZSTD: 9, Compression.GZIP: 6}
 
 
 class ImagesSubsystem(Subsystem):
@@ -60,3 +64,8 @@ class ImagesSubsystem(Subsystem):
             """
         ),
     )
+
+    @property
+    def level(self) -> int:
+        """The level that layers are compressed with."""
+        return _DEFAULT_LEVELS[self.compression] if self.compression_level is None else self.compression_level

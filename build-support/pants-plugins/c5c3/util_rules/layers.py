@@ -81,10 +81,7 @@ class Compression:
 
 @rule
 async def compression(options: ImagesSubsystem) -> Compression:
-    arguments = [f"--compression={options.compression.value}"]
-    if options.compression_level is not None:
-        arguments.append(f"--level={options.compression_level}")
-    return Compression(tuple(arguments))
+    return Compression((f"--compression={options.compression.value}", f"--level={options.level}"))
 
 
 @rule
