@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import sys
 from typing import List, Mapping, Optional
@@ -60,6 +61,12 @@ def main(argv: Optional[List[str]] = None) -> int:
         command.run(parser.parse_args(arguments[1:]))
     except ImagekitError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        place = f" at {error.filename}" if error.filename else ""
+        print(f"error: {error.strerror}{place}. Nothing was changed: make room and run it again.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

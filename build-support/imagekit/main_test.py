@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import argparse
+import errno
+from typing import Callable, Mapping
+
+import pytest
+
+from imagekit import __main__ as command_line
+from imagekit.command import Command
+from imagekit.errors import ImagekitError
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception], int]:
+    """The exit status of a command that raises."""
+
+    def run_failing(failure: Exception) -> int:
+        def fail(_: argparse.Namespace) -> None:
+            raise failure
+
+        command = Command("fail", lambda parser: None, fail)
+        monkeypatch.setattr(command_line, "load_command", lambda name: command)
+        return command_line.main(["layer"])
+
+    return run_failing
+
+
+def test_a_refusal_is_one_line_and_no_traceback(
+    run: Callable[[Exception], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(ImagekitError("a.patch does not apply.")) == 1
+    assert capsys.readouterr().err == "error: a.patch does not apply.\n"
+
+
+def test_a_full_disk_is_named(run: Callable[[Exception], int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(OSError(errno.ENOSPC, "No space left on device", "layer/blob")) == 1
+    assert capsys.readouterr().err == (
+        "error: No space left on device at layer/blob. Nothing was changed: make room and run it again.\n"
+    )
+
+
+def test_another_failure_keeps_its_traceback(run: Callable[[Exception], int]) -> None:
+    with pytest.raises(PermissionError):
+        run(PermissionError(errno.EACCES, "Permission denied", "layer/blob"))
+
+
+def test_an_unknown_command_lists_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.main(["lyaer"]) == 2
+    shown = capsys.readouterr().err
+    assert all(f"  {name} " in shown for name in command_line.COMMAND_MODULES)
+
+
+def test_every_command_is_there() -> None:
+    commands: Mapping[str, Command] = {name: command_line.load_command(name) for name in command_line.COMMAND_MODULES}
+    for command in commands.values():
+        command.configure(argparse.ArgumentParser())
+        assert command.help
