@@ -57,7 +57,10 @@ def test_a_missing_list_of_mirrors(tmp_path: Path) -> None:
 
 
 def test_only_options_of_downloads_are_kept() -> None:
-    dump = 'APT::Architecture "amd64";\nAcquire "";\nAcquire::http::Proxy "http://proxy.example:3128";\nAcquire::x:: "";\n'
+    dump = (
+        'APT::Architecture "amd64";\nAcquire "";\nAcquire::http::Proxy "http://proxy.example:3128";\n'
+        'Acquire::x:: "";\n'
+    )
     options = parse_options(dump)
     assert options == (("Acquire::http::Proxy", "http://proxy.example:3128"), ("Acquire::x::", ""))
     assert AptConfiguration((), options).option("acquire::HTTP::proxy") == "http://proxy.example:3128"

@@ -94,4 +94,6 @@ def _decompressor(deb: Path, ending: str, stream: BinaryIO) -> IO[bytes]:
         return cast(IO[bytes], zstandard.ZstdDecompressor().stream_reader(stream))
     if ending == "":
         return cast(IO[bytes], stream)
-    raise ArchiveError(f"{deb} is compressed as {ending!r}, which is unknown; known are .xz, .zst, .gz, .bz2 and .lzma.")
+    raise ArchiveError(
+        f"{deb} is compressed as {ending!r}, which is unknown; known are .xz, .zst, .gz, .bz2 and .lzma."
+    )

@@ -58,7 +58,8 @@ def make_deb(tmp_path: Path) -> MakeDeb:
         ending: str = ".xz",
         directory: Path = tmp_path,
     ) -> Path:
-        fields = f"Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: x <x@y.example>\nDescription: x\n{control}"
+        fields = f"Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: x <x@y.example>\nDescription: x\n"
+        fields += control
         files = {"./control": fields.encode(), **{f"./{key}": text.encode() for key, text in scripts.items()}}
         compress = COMPRESSIONS[ending]
         path = directory / f"{name}.deb"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Sequence
 
 from imagekit.sandbox.store import remove_tree
 
@@ -95,8 +94,3 @@ def _settle(pyc: str) -> None:
         if flags == _HASH_BASED | _CHECK_SOURCE:
             file.seek(4)
             file.write(_HASH_BASED.to_bytes(4, "little"))
-
-
-def residue_and_unused() -> Sequence[str]:
-    """Every pattern of what an image does not hold, for documentation."""
-    return (*UNUSED_DIRECTORIES, *RESIDUE)

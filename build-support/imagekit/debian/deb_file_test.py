@@ -39,8 +39,8 @@ def test_a_deb_that_is_gone(tmp_path: Path) -> None:
         f"{WHAT} is gone:\n"
         f"  file://{tmp_path}/a: There is no file {tmp_path}/a/{FILENAME}.\n"
         f"  file://{tmp_path}/b: There is no file {tmp_path}/b/{FILENAME}.\n"
-        "The mirrors replaced this version by a newer one, or do not carry the suite. Make the .deb lock again, or name "
-        "a mirror that has it (deb_mirrors in the download settings)."
+        "The mirrors replaced this version by a newer one, or do not carry the suite. Make the .deb lock again, or "
+        "name a mirror that has it (deb_mirrors in the download settings)."
     )
     assert not (tmp_path / "bash.deb").exists()
 

@@ -24,8 +24,8 @@ def difference(before: Snapshot, root: Path) -> Iterator[Entry]:
     """The entries of a layer that turns ``before`` into what is below ``root`` now.
 
     A path that only got another time is no difference. A file with several names comes with all of them, since a layer
-    cannot link to a file of another. The directories that a difference lies in come along as they are: without them, what
-    applies the layer would make up their modes and owners.
+    cannot link to a file of another. The directories that a difference lies in come along as they are: without them,
+    what applies the layer would make up their modes and owners.
     """
     entries = tuple(tree_entries(root))
     after = _snapshot(entries)

@@ -9,9 +9,7 @@ from imagekit.debian.lock import DebLock, DebPackage, LockError, lock_digest, pa
 
 BASH = DebPackage("bash", "5.2-1", "amd64", "pool/main/b/bash/bash_5.2-1_amd64.deb", 1492516, "a" * 64)
 TZDATA = DebPackage("tzdata", "2025b-0", "all", "pool/main/t/tzdata/tzdata_2025b-0_all.deb", 300, "b" * 64)
-LOCK = DebLock(
-    ("bookworm",), ("main",), ("bash", "tzdata"), None, (("amd64", (BASH, TZDATA)), ("arm64", (TZDATA,)))
-)
+LOCK = DebLock(("bookworm",), ("main",), ("bash", "tzdata"), None, (("amd64", (BASH, TZDATA)), ("arm64", (TZDATA,))))
 TEXT = """\
 {
   "format": 1,
@@ -118,7 +116,11 @@ def test_the_digest_of_a_lock_is_that_of_its_text() -> None:
 @pytest.mark.parametrize(
     "old, new, message",
     [
-        ('"format": 1', '"format": 2', "x: 'format' must be 1, but was 2. Make the lock again with this version of imagekit."),
+        (
+            '"format": 1',
+            '"format": 2',
+            "x: 'format' must be 1, but was 2. Make the lock again with this version of imagekit.",
+        ),
         ('"format": 1,', "", "x: 'format' is missing; it must be an integer."),
         ('"size": 1492516', '"size": "1"', "x: architectures: amd64[0]: 'size' must be an integer, but was \"1\"."),
         ('"name": "bash"', '"name": "Bash"', "x: architectures: amd64[0]: 'Bash' is not a Debian package name."),

@@ -17,9 +17,7 @@ from imagekit.debian.lock import DebLock, lock_digest, render
 from imagekit.debian.resolve import Request, resolve
 from imagekit.fetch.settings import HttpSettings
 
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("apt-get") and shutil.which("gpg")), reason="needs apt and gpg"
-)
+pytestmark = pytest.mark.skipif(not (shutil.which("apt-get") and shutil.which("gpg")), reason="needs apt and gpg")
 
 NO_OPTIONS = AptConfiguration((), (("Acquire::Check-Date", "false"), ("APT::Install-Recommends", "true")))
 
@@ -167,7 +165,9 @@ def test_an_index_that_its_signature_does_not_cover(archive: Archive) -> None:
     with pytest.raises(AptError) as error:
         archive.lock(archive.request("tool"))
     message = str(error.value)
-    assert message.startswith(f"no archive gave a signed index of demo:\n  file://{archive.path}: apt refuses for amd64: ")
+    assert message.startswith(
+        f"no archive gave a signed index of demo:\n  file://{archive.path}: apt refuses for amd64: "
+    )
     assert "BADSIG" in message
     assert message.endswith("\nCheck the network, or name a mirror that carries the suite with --mirror.")
 

@@ -182,9 +182,7 @@ def _install(root: Path, debs: Sequence[Deb]) -> None:
 
 
 def _run(root: Path, command: Sequence[str], binds: Sequence[Bind]) -> None:
-    finished = run_in_rootfs(
-        Rootfs(root, ""), command, binds=binds, env=_ENVIRONMENT, writable=True, privileged=True
-    )
+    finished = run_in_rootfs(Rootfs(root, ""), command, binds=binds, env=_ENVIRONMENT, writable=True, privileged=True)
     if finished.returncode != 0:
         lines = (finished.stdout + finished.stderr).strip().splitlines()
         raise RootfsError("dpkg could not install the packages:\n" + "\n".join(lines[-_SHOWN_LINES:]))

@@ -85,7 +85,8 @@ def test_two_runs_in_different_directories_give_the_same_layer(base: Path, tmp_p
 
 def test_the_dpkg_database_is_real(base: Path) -> None:
     _, blob = made(base / "first")
-    finished = run(base, [blob], "dpkg --audit; dpkg-query -W -f '${db:Status-Abbrev}${Package}\\n'; dpkg --verify coreutils")
+    query = "dpkg-query -W -f '${db:Status-Abbrev}${Package}\\n'"
+    finished = run(base, [blob], f"dpkg --audit; {query}; dpkg --verify coreutils")
     assert finished.returncode == 0
     locked = {record["name"] for record in json.loads((base / "lock.json").read_text())["architectures"][ARCHITECTURE]}
     # ii: wanted and installed. Documentation that was left out is what --verify misses.
@@ -99,8 +100,9 @@ def test_maintainer_scripts_ran_and_nothing_is_left_of_it(base: Path) -> None:
     finished = run(
         base,
         [blob],
-        "readlink /usr/bin/awk; grep openstack /etc/passwd; ls /usr/sbin/policy-rc.d /var/log/dpkg.log /var/lib/dpkg/lock "
-        "/var/cache/ldconfig/aux-cache /var/lib/apt /usr/share/man/man1 2>/dev/null || ls /usr/share/doc/bash",
+        "readlink /usr/bin/awk; grep openstack /etc/passwd; ls /usr/sbin/policy-rc.d /var/log/dpkg.log "
+        "/var/lib/dpkg/lock /var/cache/ldconfig/aux-cache /var/lib/apt "
+        "/usr/share/man/man1 2>/dev/null || ls /usr/share/doc/bash",
     )
     assert finished.stdout.splitlines() == [
         "/etc/alternatives/awk",

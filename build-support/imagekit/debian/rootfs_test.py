@@ -53,9 +53,7 @@ def test_a_base_without_dpkg_is_refused_and_leaves_nothing(make_deb: MakeDeb, tm
     deb = make_deb("aa", control="Essential: yes\n")
     with pytest.raises(RootfsError) as error:
         bootstrap([deb], "amd64", None, LayerOutput(tmp_path / "out", "x"))
-    assert str(error.value) == (
-        "the packages hold no dpkg, and so cannot be installed. Lock them without a base."
-    )
+    assert str(error.value) == ("the packages hold no dpkg, and so cannot be installed. Lock them without a base.")
     assert list((tmp_path / "out").iterdir()) == []
 
 

@@ -13,9 +13,7 @@ from imagekit.sandbox.mounts import Bind, Mount, Tmpfs
 HOST = Rootfs(Path("/"), "sha256:host")
 
 
-def shell(
-    script: str, *, binds: Sequence[Mount] = (), cwd: str = "/", ids: Tuple[int, int] = (0, 0)
-) -> Finished:
+def shell(script: str, *, binds: Sequence[Mount] = (), cwd: str = "/", ids: Tuple[int, int] = (0, 0)) -> Finished:
     return run_in_rootfs(HOST, ["/bin/sh", "-ec", script], binds=binds, cwd=cwd, ids=ids)
 
 

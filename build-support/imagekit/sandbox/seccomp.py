@@ -1,7 +1,7 @@
 """A system call filter under which writes are not forced to disk.
 
-dpkg waits for the disk after every package, even with ``--force-unsafe-io``: most of the time of an installation. A root
-file system that is thrown away when the machine crashes has no use for that.
+dpkg waits for the disk about twenty times for each package, even with ``--force-unsafe-io``. A root file system that is
+thrown away when the machine crashes has no use for that.
 """
 
 from __future__ import annotations

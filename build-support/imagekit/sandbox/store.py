@@ -70,7 +70,9 @@ class RootfsStore:
         Raises StoreError when there is no layer, or one cannot be read or unpacked.
         """
         if not layers:
-            raise StoreError("a root file system needs at least one layer. Pass --rootfs LAYERFILE, bottom layer first.")
+            raise StoreError(
+                "a root file system needs at least one layer. Pass --rootfs LAYERFILE, bottom layer first."
+            )
         digest = stack_digest([layer_digest(layer) for layer in layers])
         # Root keeps the owners of files, an ordinary user cannot: the two cannot share an entry.
         entry = self._directory.resolve() / f"{digest.split(':')[1]}.{os.geteuid()}"
@@ -229,5 +231,6 @@ def _unpack_layers(layers: Sequence[Path], output: Path) -> None:
     for layer, sums in zip(layers, unpack_layers(layers, output)):
         if str(sums.digest) != layer_digest(layer):
             raise StoreError(
-                f"the layer {str(layer)!r} is damaged: its digest is {sums.digest}, not that of its name. Make it again."
+                f"the layer {str(layer)!r} is damaged: its digest is {sums.digest}, not that of its name. "
+                "Make it again."
             )

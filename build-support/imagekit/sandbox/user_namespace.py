@@ -77,9 +77,7 @@ def enter_user_namespace() -> None:
     os.close(ready_write)
     _, status = os.waitpid(helper, 0)
     if problem is not None:
-        raise UserNamespaceError(
-            explain_failure(f"setting up uid map: {problem}", UserNamespaceLimits.read(), uid=uid)
-        )
+        raise UserNamespaceError(explain_failure(f"setting up uid map: {problem}", UserNamespaceLimits.read(), uid=uid))
     if status != 0:
         raise UserNamespaceError(
             f"newuidmap or newgidmap could not map the ids of the user {name!r} (its message is above). "
