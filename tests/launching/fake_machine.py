@@ -115,10 +115,20 @@ class FakeMachine:
         output, errors = process.communicate(timeout=60)
         return Start(process.returncode, output, errors)
 
+    def source_bootstrap(self, **environment: str) -> Start:
+        """Do what the stock launcher does with ``.pants.bootstrap``, and start the fake Pants."""
+        script = 'set -eou pipefail; source "$0"; exec bash "$FAKE_PANTS"'
+        process = self._begin(["bash", "-c", script, str(self.checkout / ".pants.bootstrap")], environment)
+        output, errors = process.communicate(timeout=60)
+        return Start(process.returncode, output, errors)
+
     def begin(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Run ``./pants`` without waiting for it."""
+        return self._begin([str(self.checkout / "pants"), *arguments], environment)
+
+    def _begin(self, command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [str(self.checkout / "pants"), *arguments],
+            command,
             cwd=self.working_directory or self.checkout,
             env={
                 "PATH": str(self.programs),

@@ -401,6 +401,28 @@ def test_sandboxes_are_on_the_file_system_of_the_store(machine: FakeMachine) -> 
     assert Path(sandboxes).is_dir()
 
 
+def test_stock_launcher(machine: FakeMachine) -> None:
+    start = machine.source_bootstrap(PIP_INDEX_URL="https://mine.example/simple", FAKE_INDEXES="PANTS_A=1\nPANTS_B=2")
+
+    assert (start.status, start.errors) == (0, "")
+    variables = {name: value for name, value in start.variables.items() if name != "PANTS_CA_CERTS_PATH"}
+    assert variables == {
+        "program": "fake_pants.bash",
+        "argument": "",
+        "PANTS_A": "1",
+        "PANTS_B": "2",
+        "PANTS_PEX_CLI_URL_TEMPLATE": f"file:{machine.cache}/pex-2.1.137",
+    }
+    assert machine.calls[-1].endswith("build-support/launcher/python_indexes.py pants")
+
+
+@pytest.mark.skipif(has_system_python39(), reason="the launcher finds this machine's own CPython 3.9")
+def test_stock_launcher_without_python(machine: FakeMachine) -> None:
+    machine.remove("python3.9")
+
+    assert refusal(machine.source_bootstrap(PIP_INDEX_URL="https://mine.example/simple")) == NO_PYTHON
+
+
 def test_versions_are_the_same_everywhere() -> None:
     lock = Path("3rdparty/tools/pants.txt").read_text()
     configuration = Path("pants.toml").read_text()
