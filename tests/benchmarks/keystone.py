@@ -119,10 +119,11 @@ def compare(repository: Path, scratch: Path, options: Options) -> Measured:
                 _say("installing Pants")
                 installed = ours.install()
                 our_costs = build_costs(ours, shelf, options.repeat, lambda step: _say(f"ours: {step}"))
+                our_image = ours.load(docker)
             theirs.import_bottom()
             their_costs = build_costs(theirs, shelf, options.repeat, lambda step: _say(f"Dockerfile: {step}"))
             _say("starting containers")
-            images = [ours.load(docker), theirs.load(docker)]
+            images = [our_image, theirs.load(docker)]
             our_runs, their_runs = run_costs(docker, images, f"{KEYSTONE.name}-manage", VENV)
         rows = [*build_rows(our_costs, their_costs), *run_rows(f"{KEYSTONE.name}-manage", our_runs, their_runs)]
         facts["Pants itself"] = f"installed before the cold build, once per machine, in {installed:.1f} s"
@@ -157,8 +158,8 @@ def _remote_cache(repository: Path, scratch: Path, client: str, material: Materi
     row = Row("build on an empty machine, cache warm", Unit.SECONDS, Samples((finished.seconds,)), Samples((theirs,)))
     return row, (
         f"a cold build that writes to it took {filled.seconds:.1f} s. The machine that reads ran "
-        f"{'an unknown number of' if executed is None else executed} processes itself. The Dockerfile's is the pushed "
-        "image with BuildKit's inline cache (docker build --cache-from)."
+        f"{'an unknown number of' if executed is None else executed} processes itself; one always writes dist/. The "
+        "Dockerfile's is the pushed image with BuildKit's inline cache (docker build --cache-from)."
     )
 
 

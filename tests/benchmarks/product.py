@@ -36,8 +36,8 @@ class ProductWay:
         """Install Pants itself, which a machine does once; in seconds."""
         return run([str(self.tree / "pants"), "--version"], environment=self._environment, folder=self.tree).seconds
 
-    def package(self) -> Finished:
-        command = [str(self.tree / "pants"), "package", f"services/{self.service}::"]
+    def package(self, *options: str) -> Finished:
+        command = [str(self.tree / "pants"), *options, "package", f"services/{self.service}::"]
         finished = run(command, environment=self._environment, folder=self.tree)
         if not (self._layout / "index.json").is_file():
             raise BenchmarkError(f"'./pants package services/{self.service}::' wrote no image to {self._layout}.")
@@ -50,17 +50,14 @@ class ProductWay:
         edit_first_patch(self.tree / "patches" / self.service / self.release, number)
 
     def push(self, registry: Registry) -> float:
-        return self._copy("--dest-tls-verify=false", f"docker://{registry.name}/benchmark-product:latest")
+        # The policy of this machine is about images that come from elsewhere.
+        command = ["skopeo", "--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false"]
+        return run([*command, f"oci:{self._layout}", f"docker://{registry.name}/benchmark-product:latest"]).seconds
 
     def load(self, docker: Docker) -> str:
-        name = f"benchmark-product/{self.service}:latest"
-        self._copy(f"--dest-daemon-host=unix://{docker.socket}", f"docker-daemon:{name}")
-        return name
-
-    def _copy(self, option: str, destination: str) -> float:
-        # The policy of this machine is about images that come from elsewhere.
-        command = ["skopeo", "--insecure-policy", "copy", "--quiet", option, f"oci:{self._layout}", destination]
-        return run(command).seconds
+        self.package("--images-archive")
+        loaded = docker.run(["load", "--quiet", "--input", str(self._layout / "docker-archive.tar")]).output
+        return loaded.strip().rpartition("Loaded image: ")[2]
 
     @property
     def _layout(self) -> Path:
