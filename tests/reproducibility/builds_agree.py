@@ -133,7 +133,7 @@ def main() -> None:
     arguments = parser.parse_args()
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="builds-agree-"))
     first = Clone("first clone", folder / "a")
-    second = Clone("second clone", folder / "another folder, with a longer name" / "b")
+    second = Clone("second clone", folder / "another-folder-with-a-longer-name" / "b")
     third = Clone("from the cache", folder / "c")
     try:
         first.make()

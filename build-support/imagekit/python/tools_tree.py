@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -53,6 +54,22 @@ def write_tools(wheels: Sequence[Path], imagekit: Optional[Path], output: Path) 
         fresh.rename(output)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def write_tools_tar(wheels: Sequence[Path], imagekit: Optional[Path], output: Path) -> None:
+    """What :func:`write_tools` makes, as an uncompressed tar of its files: for a cache that keeps single files better."""
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".new-") as name:
+        folder = Path(name) / "tools"
+        write_tools(wheels, imagekit, folder)
+        packed = Path(name) / "tar"
+        with tarfile.open(packed, "w", format=tarfile.USTAR_FORMAT) as tar:
+            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                member = tarfile.TarInfo(path.relative_to(folder).as_posix())
+                member.size = path.stat().st_size
+                with path.open("rb") as file:
+                    tar.addfile(member, file)
+        packed.chmod(0o644)
+        packed.rename(output)
 
 
 def _unpack(wheel: Path, folder: Path) -> None:

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 from typing import Dict
 
 import pytest
 
-from imagekit.python.tools_tree import ToolsError, write_tools
+from imagekit.python.tools_tree import ToolsError, write_tools, write_tools_tar
 
 MAIN = 'def main() -> int:\n    import tool\n    print(tool.SAYS)\n    return 0\n'
 
@@ -55,6 +56,17 @@ def test_equal_inputs_give_equal_bytes(tmp_path: Path, package: Path) -> None:
 def test_wheels_alone_can_be_unpacked(tmp_path: Path) -> None:
     write_tools([wheel(tmp_path, "a", {"a.py": ""})], None, tmp_path / "tools")
     assert [name for name in tree(tmp_path / "tools") if name.endswith(".py")] == ["a.py"]
+
+
+def test_the_tar_holds_the_files_of_the_directory_and_has_the_same_bytes_each_time(tmp_path: Path) -> None:
+    wheels = [wheel(tmp_path, name, {f"{name}/m.py": "X = 1\n"}) for name in ("a", "b")]
+    write_tools(wheels, None, tmp_path / "tools")
+    write_tools_tar(wheels, None, tmp_path / "one.tar")
+    write_tools_tar(wheels[::-1], None, tmp_path / "two.tar")
+    assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "two.tar").read_bytes()
+    with tarfile.open(tmp_path / "one.tar") as tar:
+        tar.extractall(tmp_path / "unpacked")
+    assert tree(tmp_path / "unpacked") == tree(tmp_path / "tools")
 
 
 def test_two_wheels_with_the_same_file_are_refused(tmp_path: Path, package: Path) -> None:

@@ -17,7 +17,6 @@ from pants.engine.target import (
     DictStringToStringField,
     InvalidFieldException,
     MultipleSourcesField,
-    OverridesField,
     SingleSourceField,
     StringField,
     StringSequenceField,
@@ -231,7 +230,12 @@ class EnvironmentField(DictStringToStringField):
 
 class UserField(StringField):
     alias = "user"
-    help = "The user that the container runs as. Defaults to the base's. Example: `user=\"openstack\"`."
+    help = help_text(
+        """
+        The user that the container runs as, by name or id. Defaults to 42424 (`openstack`) for a service, and to the
+        base's for other images. Example: `user="openstack"`.
+        """
+    )
 
 
 class WorkingDirectoryField(StringField):
@@ -376,11 +380,11 @@ class DockerImage(Target):
         or files to another one:
 
             docker_image(
-                name="keystone-debug",
-                base="services/keystone@release=2025.2",
+                name="debug-base",
+                base="3rdparty/bases/bookworm#python-base",
                 distribution="3rdparty/bases/bookworm",
                 system_packages=["strace"],
-                system_lock="keystone-debug",
+                system_lock="debug-base",
             )
 
         `{bin_name()} package` writes an OCI image layout to `dist/images/…` and prints its digest;
@@ -569,7 +573,7 @@ class ReleaseFilesField(MultipleSourcesField):
 class OpenstackRelease(TargetFilesGenerator):
     alias = "openstack_release"
     generated_target_cls = ReleaseFile
-    core_fields = (*COMMON_TARGET_FIELDS, ReleaseFilesField, OverridesField)
+    core_fields = (*COMMON_TARGET_FIELDS, ReleaseFilesField)
     copied_fields = COMMON_TARGET_FIELDS
     moved_fields = (RequiredReleaseField,)
     help = help_text(

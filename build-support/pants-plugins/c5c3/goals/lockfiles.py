@@ -299,18 +299,20 @@ async def generate_tools_lock(request: GenerateToolsLock, uv: UvWheel) -> Genera
         RequiredFile,
         RequiredFileRequest(TOOLS_REQUIREMENTS, "the requirements of imagekit's own tools", "Restore it from git."),
     )
+    previous = await Get(Digest, AddPrefix(await Get(Digest, PathGlobs([request.lockfile_dest])), _PREVIOUS))
     result = await Get(
         StepResult,
         Step(
             "lock-tools",
             (
                 f"--requirements={TOOLS_REQUIREMENTS}",
+                f"--previous={_PREVIOUS}/{request.lockfile_dest}",
                 f"--uv={uv.path}",
                 f"--settings={FETCH_SETTINGS}",
                 f"--output={request.lockfile_dest}",
             ),
             description="Lock imagekit's own tools",
-            inputs=await Get(Digest, MergeDigests([requirements.digest, uv.digest])),
+            inputs=await Get(Digest, MergeDigests([requirements.digest, previous, uv.digest])),
             output_files=(request.lockfile_dest,),
             level=LogLevel.INFO,
             cache_scope=ProcessCacheScope.PER_SESSION,

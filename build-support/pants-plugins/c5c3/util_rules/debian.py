@@ -19,7 +19,16 @@ from pants.util.logging import LogLevel
 
 from c5c3.target_types import ComponentsField, DebianBase, GlibcVersionField, PythonVersionField, SuitesField
 from c5c3.util_rules.fetched import DebRequest, FetchedFile
-from c5c3.util_rules.layers import LAYER_OUTPUT, Compression, LayerBlob, LayerOutput, Rootfs, RootfsRequest
+from c5c3.util_rules.layers import (
+    LAYER_DIRECTORIES,
+    LAYER_FILES,
+    LAYER_OUTPUT,
+    Compression,
+    LayerBlob,
+    LayerOutput,
+    Rootfs,
+    RootfsRequest,
+)
 from c5c3.util_rules.required_file import RequiredFile, RequiredFileRequest
 from c5c3.util_rules.step import Step, StepResult
 from c5c3.util_rules.tools import machine
@@ -179,7 +188,8 @@ async def build_base_layer(request: BaseLayerRequest, compression: Compression, 
             ),
             description=f"Build the root file system of {request.name}",
             inputs=await Get(Digest, MergeDigests([debs.digest, request.lock.digest])),
-            output_directories=(LAYER_OUTPUT,),
+            output_files=LAYER_FILES,
+            output_directories=LAYER_DIRECTORIES,
             level=LogLevel.INFO,
         ),
     )
@@ -213,7 +223,8 @@ async def build_system_layer(request: SystemLayerRequest, compression: Compressi
             ),
             description=f"Install the system packages of {request.name}",
             inputs=await Get(Digest, MergeDigests([debs.digest, rootfs.digest])),
-            output_directories=(LAYER_OUTPUT,),
+            output_files=LAYER_FILES,
+            output_directories=LAYER_DIRECTORIES,
             level=LogLevel.INFO,
         ),
     )

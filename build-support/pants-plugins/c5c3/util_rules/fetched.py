@@ -11,7 +11,8 @@ from pants.engine.fs import Digest
 from pants.engine.internals.selectors import Get
 from pants.engine.rules import collect_rules, rule
 
-from c5c3.util_rules.step import FetchStep, StepResult
+from c5c3.util_rules.host import FETCH_SETTINGS
+from c5c3.util_rules.step import FetchStep, Step, StepResult
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,15 @@ async def fetch_git(request: GitSourceRequest) -> FetchedFile:
     pin = request.pin
     result = await Get(
         StepResult,
-        FetchStep(
+        Step(
             "fetch-git",
-            (f"--url={pin.url}", f"--ref={pin.ref}", f"--commit={pin.commit}", "--output=source.tar"),
+            (
+                f"--url={pin.url}",
+                f"--ref={pin.ref}",
+                f"--commit={pin.commit}",
+                f"--settings={FETCH_SETTINGS}",
+                "--output=source.tar",
+            ),
             description=f"Fetch {pin.url} at {pin.commit[:12]}",
             output_files=("source.tar",),
         ),

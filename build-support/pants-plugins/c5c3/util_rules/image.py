@@ -355,7 +355,8 @@ async def build_image(request: ImageRequest, platform: Platform) -> BuiltImage:
                 Digest,
                 CreateDigest([FileContent("spec.json", json.dumps(spec, indent=1, sort_keys=True).encode())]),
             ),
-            output_directories=("image",),
+            output_files=("image/image.json", "image/index.json", "image/oci-layout"),
+            output_directories=("image/blobs/sha256",),
         ),
     )
     summary, documents = await MultiGet(

@@ -19,6 +19,9 @@ from c5c3.util_rules.host import ROOTFS_DIR
 from c5c3.util_rules.step import Step, StepResult
 
 LAYER_OUTPUT = "layer"
+#: The outputs of a step that writes a layer to :data:`LAYER_OUTPUT`.
+LAYER_FILES = (f"{LAYER_OUTPUT}/layer.json",)
+LAYER_DIRECTORIES = (f"{LAYER_OUTPUT}/blobs/sha256",)
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,8 @@ async def write_layer(request: LayerRequest, compression: Compression) -> LayerB
             ),
             description=f"Write layer: {request.created_by}",
             inputs=await Get(Digest, MergeDigests(piece.digest for piece in pieces)),
-            output_directories=(LAYER_OUTPUT,),
+            output_files=LAYER_FILES,
+            output_directories=LAYER_DIRECTORIES,
         ),
     )
     return await Get(LayerBlob, LayerOutput(result.output))

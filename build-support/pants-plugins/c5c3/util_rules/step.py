@@ -19,6 +19,7 @@ from pants.engine.fs import (
     DigestContents,
     DigestSubset,
     FileContent,
+    MergeDigests,
     PathGlobs,
     RemovePrefix,
 )
@@ -34,6 +35,10 @@ _CODE_DIR = "__imagekit"
 _TOOLS_DIR = "__tools"
 _BYTE_COMPILE = "imagekit/python/byte_compile.py"
 
+#: How long a process waits for the remote cache's answer before it runs here, in milliseconds. A miss does not wait for
+#: it. Without it a short step is run here although somebody else has run it.
+_SPECULATION_DELAY = 60_000
+
 # The hash seed decides the order of set constants in byte code; the rest is what a process would otherwise take from
 # the machine.
 _ENVIRONMENT = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "TZ": "UTC", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
@@ -45,7 +50,10 @@ class StepError(Exception):
 
 @dataclass(frozen=True)
 class Step:
-    """A command of imagekit with its inputs and outputs (paths relative to the sandbox)."""
+    """A command of imagekit with its inputs and outputs (paths relative to the sandbox).
+
+    Output directories must hold files only: some cache servers (buildbox-casd) lose outputs that have directories in them.
+    """
 
     command: str
     arguments: Tuple[str, ...]
@@ -130,13 +138,15 @@ async def compile_command_code(
             argv=(PYTHON, "-s", "-S", _BYTE_COMPILE, "imagekit"),
             description=f"Compile the code of {request.command}",
             input_digest=digest,
-            output_directories=("imagekit",),
+            # One by one, since some cache servers lose outputs that have directories in them.
+            output_directories=sorted({f"{os.path.dirname(path)}/__pycache__" for path in needed}),
             append_only_caches={HOST_CACHE: HOST_DIR},
             env=_ENVIRONMENT,
             level=LogLevel.DEBUG,
+            remote_cache_speculation_delay_millis=_SPECULATION_DELAY,
         ),
     )
-    return CommandCode(result.output_digest)
+    return CommandCode(await Get(Digest, MergeDigests([digest, result.output_digest])))
 
 
 def _process(step: Step, immutable_inputs: "dict[str, Digest]", arguments: Tuple[str, ...]) -> Process:
@@ -151,6 +161,7 @@ def _process(step: Step, immutable_inputs: "dict[str, Digest]", arguments: Tuple
         output_files=step.output_files,
         output_directories=step.output_directories,
         cache_scope=step.cache_scope,
+        remote_cache_speculation_delay_millis=_SPECULATION_DELAY,
     )
 
 

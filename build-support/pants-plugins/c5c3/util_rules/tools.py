@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from dataclasses import dataclass
 
 from imagekit.python.lock import ToolLock, parse_tool_lock, select_packages
 from imagekit.python.target import TargetPython
-from pants.engine.fs import Digest, MergeDigests, RemovePrefix
+from pants.engine.fs import CreateDigest, Digest, DigestContents, FileContent, MergeDigests
 from pants.engine.internals.selectors import Get, MultiGet
 from pants.engine.platform import Platform
 from pants.engine.rules import collect_rules, rule
@@ -60,13 +62,17 @@ async def unpack_tools(loaded: LoadedToolLock, platform: Platform) -> ImagekitTo
         StepResult,
         BareStep(
             "tools",
-            (*(f"--wheel={wheel.path}" for wheel in wheels), "--output=tools"),
+            (*(f"--wheel={wheel.path}" for wheel in wheels), "--output-tar=tools.tar"),
             description="Unpack imagekit's tools",
             inputs=await Get(Digest, MergeDigests(wheel.digest for wheel in wheels)),
-            output_directories=("tools",),
+            output_files=("tools.tar",),
         ),
     )
-    return ImagekitTools(await Get(Digest, RemovePrefix(result.output, "tools")))
+    # A tree of directories would get lost in some cache servers, so a tar comes out of the step.
+    contents = await Get(DigestContents, Digest, result.output)
+    with tarfile.open(fileobj=io.BytesIO(contents[0].content)) as tar:
+        files = [FileContent(member.name, tar.extractfile(member).read()) for member in tar if member.isfile()]
+    return ImagekitTools(await Get(Digest, CreateDigest(files)))
 
 
 @rule
