@@ -59,7 +59,7 @@ class Clone:
             env=self.environment(extra),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            preexec_fn=lambda: os.umask(umask) and None,
+            umask=umask,
         )
         printed = finished.stdout.decode(errors="replace")
         if finished.returncode:
