@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+from imagekit.sources.pin import SdistPin
+from pants.engine.addresses import Address
+from pants.engine.fs import EMPTY_DIGEST
+from pants.engine.target import Target
+
+from c5c3.goals.package import DockerImagePackageFieldSet, image_repository, readable_size
+from c5c3.subsystems.images import ImagesSubsystem
+from c5c3.target_types import ComponentField, DockerImage, ImageTagsField, ReleaseField, RepositoryField
+from c5c3.util_rules.image import ImageError, image_tags
+from c5c3.util_rules.source import Source
+from pants.testutil.option_util import create_subsystem
+
+ADDRESS = Address("services/keystone", generated_name="image")
+
+
+def image(**fields: object) -> Target:
+    return DockerImage({ComponentField.alias: "keystone", ReleaseField.alias: "2025.2", **fields}, ADDRESS)
+
+
+def source(*patches: str, version: str = "28.0.0") -> Source:
+    pin = SdistPin("keystone", version, "keystone.tar.gz", 1, "0" * 64)
+    return Source("keystone", "2025.2", pin, patches, EMPTY_DIGEST)
+
+
+def test_the_tag_is_the_version_and_the_number_of_patches() -> None:
+    assert image_tags(image(), source()) == ("28.0.0",)
+    assert image_tags(image(), source("0001-a.patch", "0002-b.patch")) == ("28.0.0-p2",)
+
+
+def test_a_local_version_becomes_a_tag_that_registries_take() -> None:
+    assert source(version="28.0.1.dev3+g1a2b3c4").tag == "28.0.1.dev3-g1a2b3c4"
+
+
+def test_placeholders_of_tags() -> None:
+    target = image(**{ImageTagsField.alias: ("{tag}", "{version}-{release}-{patches}")})
+    assert image_tags(target, source("0001-a.patch")) == ("28.0.0-p1", "28.0.0-2025.2-1")
+
+
+@pytest.mark.parametrize("tag", ["{branch}", "{0}", "{"])
+def test_an_unknown_placeholder_of_a_tag_is_refused(tag: str) -> None:
+    with pytest.raises(ImageError) as refusal:
+        image_tags(image(**{ImageTagsField.alias: (tag,)}), source())
+    assert str(refusal.value) == (
+        f"The `image_tags` field in target services/keystone#image has a placeholder that is not known: {tag!r}. "
+        "Known here: {version}, {patches}, {release}, {tag}."
+    )
+
+
+def repository(template: str) -> str:
+    options = create_subsystem(ImagesSubsystem, default_repository="c5c3/{name}")
+    target = image(**{RepositoryField.alias: template or None})
+    return image_repository(DockerImagePackageFieldSet.create(target), options)
+
+
+def test_the_repository_of_an_image() -> None:
+    assert repository("") == "c5c3/keystone"
+    assert repository("team/{name}-{release}") == "team/keystone-2025.2"
+
+
+def test_an_unknown_placeholder_of_a_repository_is_refused() -> None:
+    with pytest.raises(ImageError) as refusal:
+        repository("team/{nmae}")
+    assert str(refusal.value) == (
+        "The repository of target services/keystone#image has a placeholder that is not known: 'team/{nmae}'. Known "
+        "here: {name}, {release}. Correct its `repository` field, or `[images].default_repository`."
+    )
+
+
+def test_sizes_are_read_in_powers_of_ten() -> None:
+    assert [readable_size(size) for size in (0, 999, 1000, 82_700_000, 5_100_000_000)] == [
+        "0 B",
+        "999 B",
+        "1.0 kB",
+        "82.7 MB",
+        "5.1 GB",
+    ]
