@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib
+import os
 import sys
 from typing import List, Mapping, Optional
 
@@ -54,6 +55,8 @@ def main(argv: Optional[List[str]] = None) -> int:
         for name in sorted(COMMAND_MODULES):
             print(f"  {name:<18} {load_command(name).help}", file=stream)
         return 0 if stream is sys.stdout else 2
+    # What a step creates must not get its mode from whoever runs it.
+    os.umask(0o022)
     command = load_command(arguments[0])
     parser = argparse.ArgumentParser(prog=f"imagekit {arguments[0]}", description=command.help, allow_abbrev=False)
     command.configure(parser)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
+from pathlib import Path
 from typing import Callable, Mapping
 
 import pytest
@@ -56,3 +58,14 @@ def test_every_command_is_there() -> None:
     for command in commands.values():
         command.configure(argparse.ArgumentParser())
         assert command.help
+
+
+def test_the_umask_of_the_caller_does_not_matter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    command = Command("make", lambda parser: None, lambda _: (tmp_path / "made").mkdir())
+    monkeypatch.setattr(command_line, "load_command", lambda name: command)
+    before = os.umask(0o077)
+    try:
+        assert command_line.main(["layer"]) == 0
+    finally:
+        os.umask(before)
+    assert (tmp_path / "made").stat().st_mode & 0o777 == 0o755
