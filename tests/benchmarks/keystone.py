@@ -69,6 +69,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"benchmark: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        print("benchmark: interrupted; nothing is left behind", file=sys.stderr)
         return 130
     print(render_table(measured.rows))
     for name, text in measured.facts.items():
