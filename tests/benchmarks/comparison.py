@@ -11,7 +11,7 @@ from benchmarks.servers import Docker, Registry
 from benchmarks.table import Samples
 
 #: How often a container is started to find its median.
-STARTS = 7
+STARTS = 5
 
 
 class Way(Protocol):

@@ -13,10 +13,10 @@ import signal
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Iterator, Mapping, Optional, Sequence
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 if not __package__:
     # Run as a file instead of by Pants, which knows the source roots.
@@ -47,12 +47,22 @@ class Options:
     folder: Optional[Path]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Measured:
-    """A comparison: rows of the table, and facts that explain them."""
+    """What is known so far: rows of the table, and facts that explain them."""
 
-    rows: tuple[Row, ...]
-    facts: Mapping[str, str]
+    rows: List[Row] = field(default_factory=list)
+    facts: Dict[str, str] = field(default_factory=dict)
+
+    def show(self, json: Optional[Path]) -> None:
+        """Print the table; write everything to ``json`` as well."""
+        if not self.rows:
+            return
+        print(render_table(self.rows))
+        for name, text in self.facts.items():
+            print(f"{name}: {text}")
+        if json is not None:
+            json.write_text(render_json(self.rows, self.facts), encoding="utf-8")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -60,23 +70,22 @@ def main(arguments: Sequence[str]) -> int:
     os.environ["PATH"] = search_path(os.environ["PATH"])
     # As Ctrl-C does it: servers and files go away on the way out.
     signal.signal(signal.SIGTERM, _interrupt)
+    measured = Measured()
     try:
         check_machine(os.environ["PATH"], os.geteuid())
         repository = Path(run(["git", "rev-parse", "--show-toplevel"]).output.strip())
         with _scratch(options.folder) as scratch:
-            measured = compare(repository, scratch, options)
+            compare(repository, scratch, options, measured)
+        return 0
     except (BenchmarkError, ImagekitError) as error:
         print(f"benchmark: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("benchmark: interrupted; nothing is left behind", file=sys.stderr)
         return 130
-    print(render_table(measured.rows))
-    for name, text in measured.facts.items():
-        print(f"{name}: {text}")
-    if options.json is not None:
-        options.json.write_text(render_json(measured.rows, measured.facts), encoding="utf-8")
-    return 0
+    finally:
+        # Also what a failed or interrupted run has measured: it took minutes.
+        measured.show(options.json)
 
 
 def _parse(arguments: Sequence[str]) -> Options:
@@ -104,10 +113,10 @@ def _scratch(parent: Optional[Path]) -> Iterator[Path]:
         remove_with_mounts(folder)
 
 
-def compare(repository: Path, scratch: Path, options: Options) -> Measured:
-    """Measure everything, with all files in ``scratch``."""
+def compare(repository: Path, scratch: Path, options: Options, measured: Measured) -> None:
+    """Measure everything, with all files in ``scratch``, and add it to ``measured`` as it comes."""
     client = docker_client()
-    facts = dict(describe(repository, client))
+    measured.facts.update(describe(repository, client))
     _say("gathering what both builds start from")
     tree = clone(repository, scratch / "dockerfile-tree")
     downloads = Downloads.of_this_machine(KEYSTONE.suite(tree), scratch)
@@ -123,23 +132,23 @@ def compare(repository: Path, scratch: Path, options: Options) -> Measured:
                 our_image = ours.load(docker)
             theirs.import_bottom()
             their_costs = build_costs(theirs, shelf, options.repeat, lambda step: _say(f"Dockerfile: {step}"))
+            measured.rows += build_rows(our_costs, their_costs)
+            measured.facts["Pants itself"] = f"installed before the cold build, once per machine, in {installed:.1f} s"
+            measured.facts["Dockerfile's bottom image"] = (
+                "a Debian minbase, slim, given before the cold build as a pulled image is; mmdebstrap made it in "
+                f"{material.bottom_seconds:.1f} s. Our cold build includes all of the base."
+            )
             _say("starting containers")
             images = [our_image, theirs.load(docker)]
             our_runs, their_runs = run_costs(docker, images, f"{KEYSTONE.name}-manage", VENV)
-        rows = [*build_rows(our_costs, their_costs), *run_rows(f"{KEYSTONE.name}-manage", our_runs, their_runs)]
-        facts["Pants itself"] = f"installed before the cold build, once per machine, in {installed:.1f} s"
-        facts["Dockerfile's bottom image"] = (
-            f"a Debian minbase, slim, given before the cold build as a pulled image is; mmdebstrap made it in "
-            f"{material.bottom_seconds:.1f} s. Our cold build includes all of the base."
-        )
+            measured.rows += run_rows(f"{KEYSTONE.name}-manage", our_runs, their_runs)
         if options.remote_cache:
             row, fact = _remote_cache(repository, scratch, client, material, shelf)
-            rows.insert(1, row)
-            facts["remote cache"] = fact
-    return Measured(tuple(rows), facts)
+            measured.rows.append(row)
+            measured.facts["remote cache"] = fact
 
 
-def _remote_cache(repository: Path, scratch: Path, client: str, material: Material, shelf: Registry) -> tuple[Row, str]:
+def _remote_cache(repository: Path, scratch: Path, client: str, material: Material, shelf: Registry) -> Tuple[Row, str]:
     """Machines that have nothing, beside a cache that has everything."""
     with cache_server(repository, scratch / "cache") as address:
         reading = (("PANTS_REMOTE_CACHE_READ", "true"), ("PANTS_REMOTE_STORE_ADDRESS", address))
@@ -165,7 +174,7 @@ def _remote_cache(repository: Path, scratch: Path, client: str, material: Materi
 
 
 @contextlib.contextmanager
-def _machine(repository: Path, folder: Path, options: tuple[tuple[str, str], ...]) -> Iterator[ProductWay]:
+def _machine(repository: Path, folder: Path, options: Tuple[Tuple[str, str], ...]) -> Iterator[ProductWay]:
     """A machine that has Pants and a clone, and nothing else."""
     folder.mkdir()
     tree = clone(repository, folder / "tree")
