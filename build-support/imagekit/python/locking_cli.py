@@ -10,7 +10,7 @@ import tempfile
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, Mapping, Optional, Tuple
+from typing import Iterator, Mapping, Optional
 
 from imagekit.command import Command
 from imagekit.fetch.http import Client, ExpectedFile

@@ -14,7 +14,6 @@ from imagekit.__main__ import COMMAND_MODULES
 from pants.base.build_environment import get_buildroot
 from pants.engine.fs import (
     EMPTY_DIGEST,
-    CreateDigest,
     Digest,
     DigestContents,
     DigestSubset,
