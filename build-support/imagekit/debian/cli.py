@@ -23,7 +23,14 @@ def _configure_lock(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--component", action="append", help="archive component; repeatable (default: main)")
     parser.add_argument("--architecture", action="append", required=True, help="such as amd64; repeatable")
     parser.add_argument("--package", action="append", default=[], help="package to install; repeatable")
-    parser.add_argument("--extends", type=Path, metavar="LOCK", help="lock whose packages are installed already")
+    parser.add_argument(
+        "--extends",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="LOCK",
+        help="lock whose packages are installed already; repeatable, bottom first",
+    )
     parser.add_argument("--mirror", action="append", default=[], metavar="URL", help="archive to use instead of apt's")
     parser.add_argument("--keyring", type=Path, help="keyring that signs the suite (default: the distribution's)")
     parser.add_argument("--settings", type=Path, metavar="FILE", help="download settings (JSON)")
@@ -42,14 +49,14 @@ def _lock(arguments: argparse.Namespace) -> None:
     http = settings.http
     if not archives:
         archives, http = archives_and_http(settings)
-    base = None if arguments.extends is None else _read(arguments.extends)
+    below = [(str(path), _read(path)) for path in arguments.extends]
     request = Request(
         tuple(arguments.suite),
         tuple(arguments.component or ["main"]),
         tuple(arguments.architecture),
         tuple(arguments.package),
-        None if base is None else parse_deb_lock(base, str(arguments.extends)),
-        None if base is None else lock_digest(base),
+        tuple(parse_deb_lock(text, origin) for origin, text in below),
+        lock_digest(below[-1][1]) if below else None,
         arguments.keyring,
     )
     lock = resolve(request, archives, read_apt_configuration(), http)

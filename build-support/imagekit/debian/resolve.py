@@ -47,14 +47,18 @@ _INSTALL = re.compile(r"^Inst (\S+) \((\S+) ", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Request:
-    """What to lock. ``base`` is the lock that this one extends, with the digest of its file."""
+    """What to lock.
+
+    ``below`` are the locks whose packages are installed already, bottom first, each extending the one before;
+    ``extends`` is the digest of the file of the last.
+    """
 
     suites: Tuple[str, ...]
     components: Tuple[str, ...]
     architectures: Tuple[str, ...]
     packages: Tuple[str, ...]
-    base: Optional[DebLock] = None
-    base_digest: Optional[str] = None
+    below: Tuple[DebLock, ...] = ()
+    extends: Optional[str] = None
     keyring: Optional[Path] = None
 
 
@@ -82,8 +86,8 @@ def find_keyring(request: Request) -> Path:
 def resolve(request: Request, archives: Sequence[str], apt: AptConfiguration, http: HttpSettings) -> DebLock:
     """The lock of ``request``, from the first of ``archives`` that carries the suites.
 
-    The packages of the base count as installed; without one, every essential package is added. Recommended packages are
-    not. Raises AptError with apt's own explanation when a package is unknown, the packages exclude each other, a
+    The packages of the locks below count as installed; without any, every essential package is added. Recommended
+    packages are not. Raises AptError with apt's own explanation when a package is unknown, the packages exclude each other, a
     signature is wrong, or no archive answers.
     """
     if shutil.which("apt-get") is None:
@@ -110,7 +114,7 @@ def resolve(request: Request, archives: Sequence[str], apt: AptConfiguration, ht
             request.suites,
             request.components,
             tuple(sorted(set(request.packages))),
-            request.base_digest,
+            request.extends,
             architectures,
         )
     raise AptError(
@@ -170,10 +174,10 @@ class _State:
     def packages(self, request: Request) -> Tuple[DebPackage, ...]:
         """What must be installed; raises AptError."""
         wanted = list(request.packages)
-        if request.base is None:
-            wanted.append("?essential")
+        if request.below:
+            self._install(request.below, request.suites)
         else:
-            self._install_base(request.base, request.suites)
+            wanted.append("?essential")
         # apt settles conflicts by removing packages unless it is told not to.
         command = ["apt-get", "install", "-s", "-q", "-y", "--no-remove", *wanted]
         finished = self._start(command)
@@ -187,17 +191,19 @@ class _State:
         packages = [_package(stanza) for stanza in self._stanzas(chosen)]
         return tuple(sorted(packages, key=lambda package: package.name))
 
-    def _install_base(self, base: DebLock, suites: Sequence[str]) -> None:
-        """Tell apt that the packages of ``base`` are installed."""
-        locked = base.packages_for(self.architecture)
+    def _install(self, locks: Sequence[DebLock], suites: Sequence[str]) -> None:
+        """Tell apt that the packages of ``locks`` are installed; of one name, what the last of them has."""
+        by_name = {package.name: package for lock in locks for package in lock.packages_for(self.architecture)}
+        locked = tuple(by_name.values())
         # apt-cache passes over names it does not know as long as it knows one.
         stanzas = self._stanzas([package.name for package in locked], all_versions=True)
         known = {(stanza.require("Package"), stanza.require("Version")): stanza for stanza in stanzas}
         gone = [package for package in locked if (package.name, package.version) not in known]
         if gone:
             raise AptError(
-                f"the base's lock names versions that {', '.join(suites)} no longer has: "
-                f"{', '.join(f'{package.name} {package.version}' for package in gone)}. Lock the base again first."
+                f"the locks below name versions that {', '.join(suites)} no longer has: "
+                f"{', '.join(f'{package.name} {package.version}' for package in gone)}. Renew those locks first, from the "
+                "bottom up."
             )
         (self.directory / "status").write_text(
             "".join(

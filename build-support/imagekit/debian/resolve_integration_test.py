@@ -122,9 +122,22 @@ def test_what_the_base_has_is_not_locked_again(archive: Archive) -> None:
     base = archive.lock(archive.request())
     assert names(base) == ["base", "libbase"]
     digest = lock_digest(render(base))
-    request = Request(("demo",), ("main",), ("amd64",), ("tool",), base, digest, archive.keyring)
+    request = Request(("demo",), ("main",), ("amd64",), ("tool",), (base,), digest, archive.keyring)
     lock = archive.lock(request)
     assert names(lock) == ["libtool", "tool"]
+    assert lock.extends == digest
+
+
+def test_what_any_lock_below_has_is_not_locked_again(archive: Archive) -> None:
+    base = archive.lock(archive.request())
+    shared = archive.lock(
+        Request(("demo",), ("main",), ("amd64",), ("libtool",), (base,), lock_digest(render(base)), archive.keyring)
+    )
+    assert names(shared) == ["libtool"]
+    digest = lock_digest(render(shared))
+    request = Request(("demo",), ("main",), ("amd64",), ("tool",), (base, shared), digest, archive.keyring)
+    lock = archive.lock(request)
+    assert names(lock) == ["tool"]
     assert lock.extends == digest
 
 
@@ -135,11 +148,12 @@ def test_the_same_archive_gives_the_same_lock(archive: Archive) -> None:
 def test_a_base_that_the_archive_no_longer_has(archive: Archive) -> None:
     base = archive.lock(archive.request())
     archive.write(PACKAGES, version="2.0-1")
-    request = Request(("demo",), ("main",), ("amd64",), ("tool",), base, "0" * 64, archive.keyring)
+    request = Request(("demo",), ("main",), ("amd64",), ("tool",), (base,), "0" * 64, archive.keyring)
     with pytest.raises(AptError) as error:
         archive.lock(request)
     assert str(error.value) == (
-        "the base's lock names versions that demo no longer has: base 1.0-1, libbase 1.0-1. Lock the base again first."
+        "the locks below name versions that demo no longer has: base 1.0-1, libbase 1.0-1. Renew those locks first, from "
+        "the bottom up."
     )
 
 

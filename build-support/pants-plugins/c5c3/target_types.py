@@ -136,6 +136,34 @@ class ServiceBaseField(StringField):
     )
 
 
+class SystemBaseField(StringField):
+    alias = "system_base"
+    help = help_text(
+        """
+        The address of a `docker_image` that the service stands on instead of `#python-base`: one that adds system
+        packages to it which several services share. `system_packages` are what this service needs beyond those.
+
+        The layer of the shared packages is the same in every service's image. Wheels are built and installed without
+        it, so services with and without it share theirs.
+
+        Example: `system_base="3rdparty/bases/bookworm:storage"`.
+        """
+    )
+
+
+class PythonBaseField(StringField):
+    alias = "python_base"
+    help = help_text(
+        """
+        The address of the `docker_image` that wheels are installed with. This image must stand on it. Defaults to
+        `base`; name a lower one where `base` adds system packages that Python has no use for, so that images with
+        different ones share their installed wheels.
+
+        Example: `python_base="3rdparty/bases/bookworm#python-base"`.
+        """
+    )
+
+
 class BuilderField(StringField):
     alias = "builder"
     help = help_text(
@@ -363,6 +391,7 @@ class DockerImage(Target):
         *COMMON_TARGET_FIELDS,
         DockerImageDependenciesField,
         BaseField,
+        PythonBaseField,
         BuilderField,
         DistributionField,
         ReleaseField,
@@ -401,6 +430,7 @@ class OpenstackService(TargetGenerator):
     moved_fields = (
         RequiredReleaseField,
         ServiceBaseField,
+        SystemBaseField,
         *_SERVICE_CONTENT_FIELDS,
         *_IMAGE_CONFIGURATION_FIELDS,
         DockerImageDependenciesField,

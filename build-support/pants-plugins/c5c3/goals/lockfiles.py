@@ -6,7 +6,7 @@ Locks are where the network decides something, so each is made anew in every run
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, Optional, Tuple, Union
+from typing import Dict, Tuple, Union
 
 from imagekit.sources.pin import parse_source_lock
 from pants.core.goals.generate_lockfiles import (
@@ -22,12 +22,12 @@ from pants.engine.fs import AddPrefix, Digest, DigestContents, MergeDigests, Pat
 from pants.engine.internals.selectors import Get, MultiGet
 from pants.engine.process import ProcessCacheScope
 from pants.engine.rules import collect_rules, rule
-from pants.engine.target import AllTargets, WrappedTarget, WrappedTargetRequest
+from pants.engine.target import AllTargets
 from pants.engine.unions import UnionRule
 from pants.util.frozendict import FrozenDict
 from pants.util.logging import LogLevel
 
-from c5c3.target_types import BaseField, BuilderField, DistributionField, DockerImage, ReleaseField, SystemPackagesField
+from c5c3.target_types import BuilderField, DistributionField, DockerImage, ReleaseField, SystemPackagesField
 from c5c3.util_rules.debian import DebLockRequest, Distribution, DistributionRequest, LoadedDebLock
 from c5c3.util_rules.host import FETCH_SETTINGS
 from c5c3.util_rules.image import (
@@ -35,8 +35,9 @@ from c5c3.util_rules.image import (
     ImageAddressRequest,
     ImageLayers,
     ImageLayersRequest,
+    SystemLocks,
+    SystemLocksRequest,
     environment_request,
-    system_lock_name,
 )
 from c5c3.util_rules.layers import Rootfs, RootfsRequest
 from c5c3.util_rules.python import CONSTRAINTS_FILE, OVERRIDES_FILE, PythonEnvironmentRequest
@@ -65,7 +66,8 @@ class GenerateDebLock(GenerateLockfile):
     distribution: Distribution
     name: str
     requested: Tuple[str, ...]
-    extends: Optional[str]
+    #: The names of the locks whose packages are there already, bottom first.
+    extends: Tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -107,16 +109,8 @@ async def find_locks(all_targets: AllTargets) -> AllLocks:
         distribution = await Get(Distribution, DistributionRequest(target[DistributionField].value, target.address))
         found: "list[Union[GenerateDebLock, GenerateServiceLock]]" = []
         if target[SystemPackagesField].value:
-            extends: Optional[str] = None
-            if target[BaseField].value:
-                base = await Get(
-                    ImageAddress, ImageAddressRequest(target[BaseField].value, BaseField.alias, target.address)
-                )
-                base_target = await Get(
-                    WrappedTarget, WrappedTargetRequest(base.address, description_of_origin="<infallible>")
-                )
-                extends = system_lock_name(base_target.target)
-            name = system_lock_name(target)
+            system_locks = await Get(SystemLocks, SystemLocksRequest(target.address))
+            *extends, name = system_locks.names
             found.append(
                 GenerateDebLock(
                     resolve_name=f"{distribution.name}/{name}",
@@ -125,7 +119,7 @@ async def find_locks(all_targets: AllTargets) -> AllLocks:
                     distribution=distribution,
                     name=name,
                     requested=tuple(sorted(target[SystemPackagesField].value)),
-                    extends=extends,
+                    extends=tuple(extends),
                 )
             )
         release = target[ReleaseField].value
@@ -180,14 +174,9 @@ async def requested_image_locks(requested: RequestedImageLocks, locks: AllLocks)
 @rule
 async def generate_deb_lock(request: GenerateDebLock) -> GenerateLockfileResult:
     distribution = request.distribution
-    inputs = []
-    extends: Tuple[str, ...] = ()
-    if request.extends is not None:
-        base = await Get(
-            LoadedDebLock, DebLockRequest(distribution, request.extends, (), allow_stale=True)
-        )
-        inputs.append(base.digest)
-        extends = (f"--extends={base.path}",)
+    below = await MultiGet(
+        Get(LoadedDebLock, DebLockRequest(distribution, name, (), allow_stale=True)) for name in request.extends
+    )
     result = await Get(
         StepResult,
         Step(
@@ -198,12 +187,12 @@ async def generate_deb_lock(request: GenerateDebLock) -> GenerateLockfileResult:
                 "--architecture=amd64",
                 "--architecture=arm64",
                 *(f"--package={package}" for package in request.requested),
-                *extends,
+                *(f"--extends={lock.path}" for lock in below),
                 f"--settings={FETCH_SETTINGS}",
                 f"--output={request.lockfile_dest}",
             ),
             description=f"Lock the system packages {request.resolve_name}",
-            inputs=await Get(Digest, MergeDigests(inputs)),
+            inputs=await Get(Digest, MergeDigests(lock.digest for lock in below)),
             output_files=(request.lockfile_dest,),
             level=LogLevel.INFO,
             cache_scope=ProcessCacheScope.PER_SESSION,

@@ -29,6 +29,7 @@ from c5c3.target_types import (
     ComponentField,
     DistributionField,
     DockerImageDependenciesField,
+    PythonBaseField,
     ReleaseField,
     SystemPackagesField,
 )
@@ -55,14 +56,14 @@ async def infer_image_dependencies(
         WrappedTarget, WrappedTargetRequest(request.field_set.address, description_of_origin="<infallible>")
     )
     target = wrapped.target
-    named = [target[field].value for field in (BaseField, BuilderField) if target[field].value]
+    named = [target[field].value for field in (BaseField, PythonBaseField, BuilderField) if target[field].value]
     found: List[Address] = list(
         await Get(
             Addresses,
             UnparsedAddressInputs(
                 named,
                 owning_address=target.address,
-                description_of_origin=f"the `base` or `builder` field from the target {target.address}",
+                description_of_origin=f"the `base`, `python_base` or `builder` field from the target {target.address}",
             ),
         )
     )

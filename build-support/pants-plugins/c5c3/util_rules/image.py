@@ -45,6 +45,7 @@ from c5c3.target_types import (
     FilesField,
     ImageLabelsField,
     ImageTagsField,
+    PythonBaseField,
     PythonPackagesField,
     ReleaseField,
     SystemLockField,
@@ -222,26 +223,49 @@ def system_lock_name(target: Target) -> str:
     return target[SystemLockField].value or target[ComponentField].value or target.address.target_name
 
 
+@dataclass(frozen=True)
+class SystemLocksRequest:
+    """The .deb locks of the `docker_image` at ``address`` and of those that it stands on."""
+
+    address: Address
+
+
+@dataclass(frozen=True)
+class SystemLocks:
+    """Names of .deb locks, bottom first: each extends the one before."""
+
+    names: Tuple[str, ...]
+
+
+@rule
+async def find_system_locks(request: SystemLocksRequest) -> SystemLocks:
+    wrapped = await Get(WrappedTarget, WrappedTargetRequest(request.address, description_of_origin="<infallible>"))
+    target = wrapped.target
+    names: Tuple[str, ...] = ()
+    if target[BaseField].value:
+        base = await Get(ImageAddress, ImageAddressRequest(target[BaseField].value, BaseField.alias, target.address))
+        below = await Get(SystemLocks, SystemLocksRequest(base.address))
+        names = below.names
+    return SystemLocks((*names, system_lock_name(target)) if target[SystemPackagesField].value else names)
+
+
 @rule(desc="Build an image's layers", level=LogLevel.DEBUG)
 async def build_image_layers(request: ImageLayersRequest) -> ImageLayers:
     wrapped = await Get(WrappedTarget, WrappedTargetRequest(request.address, description_of_origin="<infallible>"))
     target = wrapped.target
     below = ImageLayers((), ImageConfiguration(), None)
-    base_lock: Optional[str] = None
     if target[BaseField].value:
         base = await Get(ImageAddress, ImageAddressRequest(target[BaseField].value, BaseField.alias, target.address))
         below = await Get(ImageLayers, ImageLayersRequest(base.address))
-        base_target = await Get(
-            WrappedTarget, WrappedTargetRequest(base.address, description_of_origin="<infallible>")
-        )
-        base_lock = system_lock_name(base_target.target)
     layers = list(below.layers)
 
     system_packages = tuple(target[SystemPackagesField].value or ())
     if system_packages:
         distribution = await Get(Distribution, DistributionRequest(target[DistributionField].value, target.address))
-        name = system_lock_name(target)
-        lock = await Get(LoadedDebLock, DebLockRequest(distribution, name, system_packages, base_lock))
+        locks = await Get(SystemLocks, SystemLocksRequest(target.address))
+        *locks_below, name = locks.names
+        extends = locks_below[-1] if locks_below else None
+        lock = await Get(LoadedDebLock, DebLockRequest(distribution, name, system_packages, extends))
         layers.append(
             await Get(LayerBlob, SystemLayerRequest(name, lock, tuple(layers)))
             if layers
@@ -263,7 +287,19 @@ async def build_image_layers(request: ImageLayersRequest) -> ImageLayers:
         )
         builder = await Get(ImageLayers, ImageLayersRequest(builder_image.address))
         # Not this image's own system packages: a wheel is installed once for all services.
-        toolchain = Toolchain(builder.layers, below.layers, distribution.python)
+        python_base = below
+        if target[PythonBaseField].value:
+            python_base_image = await Get(
+                ImageAddress, ImageAddressRequest(target[PythonBaseField].value, PythonBaseField.alias, target.address)
+            )
+            python_base = await Get(ImageLayers, ImageLayersRequest(python_base_image.address))
+            if below.layers[: len(python_base.layers)] != python_base.layers:
+                raise ImageError(
+                    f"Target {target.address} stands on {target[BaseField].value!r}, which does not stand on "
+                    f"{target[PythonBaseField].value!r}: wheels that are installed with the one may not work with the "
+                    f"other. Give {target[BaseField].value!r} that `base`, or name another one."
+                )
+        toolchain = Toolchain(builder.layers, python_base.layers, distribution.python)
         python = await Get(
             PythonLayers, PythonLayersRequest(environment_request(target, release), distribution, toolchain)
         )

@@ -42,6 +42,7 @@ from c5c3.target_types import (
     PatchesField,
     PatchSet,
     PatchSets,
+    PythonBaseField,
     PythonVersionField,
     RegistriesField,
     ReleaseField,
@@ -51,6 +52,7 @@ from c5c3.target_types import (
     RequiredReleaseField,
     ServiceBaseField,
     SuitesField,
+    SystemBaseField,
     SystemLockField,
     SystemPackagesField,
 )
@@ -71,7 +73,8 @@ async def generate_service_image(request: GenerateServiceImage, union_membership
     fields[ComponentField.alias] = component
     fields.setdefault(SystemLockField.alias, component)
     fields.setdefault(ImageOutputPathField.alias, f"images/{component}/{fields[RequiredReleaseField.alias]}")
-    fields[BaseField.alias] = f"{base}#{PYTHON_BASE}"
+    fields[PythonBaseField.alias] = f"{base}#{PYTHON_BASE}"
+    fields[BaseField.alias] = fields.pop(SystemBaseField.alias, None) or fields[PythonBaseField.alias]
     fields[BuilderField.alias] = f"{base}#{VENV_BUILDER}"
     fields[DistributionField.alias] = base
     address = request.template_address.create_generated("image")

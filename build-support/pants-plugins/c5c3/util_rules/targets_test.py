@@ -18,10 +18,12 @@ from c5c3.target_types import (
     DockerImage,
     ImageOutputPathField,
     PatchesField,
+    PythonBaseField,
     ReleaseField,
     SystemLockField,
 )
 from c5c3.util_rules.dependencies import ImageDependenciesFieldSet, InferImageDependencies
+from c5c3.util_rules.image import SystemLocks, SystemLocksRequest
 from c5c3.util_rules.targets import AllPatchSets, AllReleases
 
 LOCK = "{}"
@@ -35,6 +37,7 @@ def rule_runner() -> RuleRunner:
             QueryRule(AllReleases, []),
             QueryRule(AllPatchSets, []),
             QueryRule(InferredDependencies, [InferImageDependencies]),
+            QueryRule(SystemLocks, [SystemLocksRequest]),
         ],
         target_types=[*register.target_types(), PythonTestsGeneratorTarget],
         objects={"parametrize": Parametrize},
@@ -164,3 +167,36 @@ def test_an_unknown_release_is_named_with_those_there_are(rule_runner: RuleRunne
         "field."
     ):
         dependencies(rule_runner, Address("services/nova", generated_name="image"))
+
+
+def test_a_service_can_stand_on_system_packages_that_it_shares(rule_runner: RuleRunner) -> None:
+    rule_runner.write_files(
+        {
+            "3rdparty/bases/bookworm/shared/BUILD": dedent(
+                """\
+                docker_image(
+                    name="storage",
+                    base="3rdparty/bases/bookworm#python-base",
+                    distribution="3rdparty/bases/bookworm",
+                    system_packages=["qemu-utils"],
+                )
+                """
+            ),
+            "services/glance/BUILD": dedent(
+                """\
+                openstack_service(
+                    release="2025.2",
+                    system_base="3rdparty/bases/bookworm/shared:storage",
+                    system_packages=["lsscsi"],
+                )
+                """
+            ),
+        }
+    )
+    address = Address("services/glance", generated_name="image")
+    image = rule_runner.get_target(address)
+    assert image[BaseField].value == "3rdparty/bases/bookworm/shared:storage"
+    assert image[PythonBaseField].value == "3rdparty/bases/bookworm#python-base"
+    assert "3rdparty/bases/bookworm/shared:storage" in dependencies(rule_runner, address)
+    locks = rule_runner.request(SystemLocks, [SystemLocksRequest(address)])
+    assert locks.names == ("python-base", "storage", "glance")
