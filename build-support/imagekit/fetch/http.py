@@ -9,16 +9,24 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
-import socket
 import ssl
 import time
-from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Iterator, Optional, Sequence, TypeVar
-from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from imagekit.errors import ImagekitError
+from imagekit.fetch.connection import (
+    DEFAULT_PORTS,
+    Connector,
+    ConnectorError,
+    basic,
+    host_and_port,
+    reason,
+    redact,
+    url_authorization,
+)
 from imagekit.fetch.settings import HttpSettings
 from imagekit.fetch.whole_file import whole_file
 
@@ -28,7 +36,6 @@ MAX_DELAY = 8.0
 #: Answers that are worth another try.
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-DEFAULT_PORTS = {"http": 80, "https": 443}
 
 Result = TypeVar("Result")
 
@@ -76,12 +83,6 @@ class ExpectedFile:
     sha256: str
 
 
-def redact(url: str) -> str:
-    """``url`` without user name, password and query: fit for a message."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
 def as_url(location: str) -> str:
     """``location`` itself when it is a URL, else the ``file:`` URL of that path."""
     scheme = urlsplit(location).scheme
@@ -109,7 +110,7 @@ class Client:
     ) -> None:
         self._settings = settings
         self._sleep = sleep
-        self._contexts: dict[bool, ssl.SSLContext] = {}
+        self._connector = Connector(settings)
         self._credentials: dict[tuple[str, str, int], str] = {}
         for url in credential_urls:
             self._remember_credentials(url)
@@ -227,7 +228,10 @@ class Client:
         authorization = self._authorization(url)
         if authorization is not None:
             headers["Authorization"] = authorization
-        connection, target = self._connect(url, headers)
+        try:
+            connection, target = self._connector.connect(url, headers)
+        except ConnectorError as error:
+            raise DownloadError(str(error)) from None
         try:
             connection.request("GET", target, headers=headers)
             return _Answer(url, connection, connection.getresponse())
@@ -239,86 +243,14 @@ class Client:
             ) from None
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            raise _Transient(Unreachable(f"{redact(url)} cannot be reached: {_reason(error)}.")) from None
-
-    def _connect(self, url: str, headers: dict[str, str]) -> tuple[http.client.HTTPConnection, str]:
-        parts = urlsplit(url)
-        assert parts.hostname is not None
-        path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
-        target = path + (f"?{parts.query}" if parts.query else "")
-        timeout = self._settings.timeout
-        proxy = self._proxy(url)
-        if proxy is None:
-            host, port = _host_and_port(url)
-            if parts.scheme == "https":
-                return http.client.HTTPSConnection(host, port, timeout=timeout, context=self._context(url)), target
-            return http.client.HTTPConnection(host, port, timeout=timeout), target
-        host, port = _host_and_port(proxy)
-        proxy_headers = {}
-        authorization = _url_authorization(proxy)
-        if authorization is not None:
-            proxy_headers["Proxy-Authorization"] = authorization
-        if parts.scheme == "https":
-            tunnel = http.client.HTTPSConnection(host, port, timeout=timeout, context=self._context(url))
-            tunnel.set_tunnel(*_host_and_port(url), headers=proxy_headers)
-            return tunnel, target
-        headers.update(proxy_headers)
-        origin = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", ""))
-        return http.client.HTTPConnection(host, port, timeout=timeout), origin + target
-
-    def _proxy(self, url: str) -> Optional[str]:
-        parts = urlsplit(url)
-        proxy = self._settings.https_proxy if parts.scheme == "https" else self._settings.http_proxy
-        if not proxy or _bypasses_proxy(parts.hostname or "", self._settings.no_proxy):
-            return None
-        proxy = proxy if "://" in proxy else f"http://{proxy}"
-        if urlsplit(proxy).scheme != "http" or not urlsplit(proxy).hostname:
-            raise DownloadError(
-                f"The proxy '{redact(proxy)}' cannot be used: only proxies with an http:// URL are. Set "
-                f"{parts.scheme}_proxy to such a URL, or list {parts.hostname} in no_proxy."
-            )
-        return proxy
-
-    def _context(self, url: str) -> ssl.SSLContext:
-        host, port = _host_and_port(url)
-        trusted = host in self._settings.trusted_hosts or f"{host}:{port}" in self._settings.trusted_hosts
-        if trusted not in self._contexts:
-            self._contexts[trusted] = self._new_context(trusted)
-        return self._contexts[trusted]
-
-    def _new_context(self, trusted: bool) -> ssl.SSLContext:
-        bundle = self._settings.ca_bundle
-        try:
-            if trusted:
-                context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-                context.check_hostname = False
-                context.verify_mode = ssl.CERT_NONE
-            elif bundle is not None and os.path.isdir(bundle):
-                context = ssl.create_default_context(capath=bundle)
-            else:
-                context = ssl.create_default_context(cafile=bundle)
-        except (OSError, ssl.SSLError) as error:
-            raise DownloadError(
-                f"The certificate authorities in {bundle} cannot be read: {_reason(error)}. Name a PEM file with "
-                "SSL_CERT_FILE or PIP_CERT."
-            ) from None
-        certificate = self._settings.client_certificate
-        if certificate is not None:
-            try:
-                context.load_cert_chain(certificate)
-            except (OSError, ssl.SSLError) as error:
-                raise DownloadError(
-                    f"The client certificate {certificate} cannot be read: {_reason(error)}. Name a PEM file with the "
-                    "certificate and its key."
-                ) from None
-        return context
+            raise _Transient(Unreachable(f"{redact(url)} cannot be reached: {reason(error)}.")) from None
 
     def _authorization(self, url: str) -> Optional[str]:
-        own = _url_authorization(url)
+        own = url_authorization(url)
         if own is not None:
             return own
         parts = urlsplit(url)
-        remembered = self._credentials.get((parts.scheme, *_host_and_port(url)))
+        remembered = self._credentials.get((parts.scheme, *host_and_port(url)))
         if remembered is not None:
             return remembered
         if self._settings.netrc is None:
@@ -327,9 +259,9 @@ class Client:
 
     def _remember_credentials(self, url: str) -> None:
         parts = urlsplit(url)
-        authorization = _url_authorization(url)
+        authorization = url_authorization(url)
         if authorization is not None and parts.scheme in DEFAULT_PORTS:
-            self._credentials.setdefault((parts.scheme, *_host_and_port(url)), authorization)
+            self._credentials.setdefault((parts.scheme, *host_and_port(url)), authorization)
 
 
 class _Answer:
@@ -351,7 +283,7 @@ class _Answer:
             try:
                 chunk = self.response.read(CHUNK)
             except (OSError, http.client.HTTPException) as error:
-                raise _Transient(Unreachable(f"{redact(self.url)} broke off: {_reason(error)}.")) from None
+                raise _Transient(Unreachable(f"{redact(self.url)} broke off: {reason(error)}.")) from None
             if not chunk:
                 break
             received += len(chunk)
@@ -372,22 +304,6 @@ class _Answer:
         self.close()
 
 
-def _host_and_port(url: str) -> tuple[str, int]:
-    parts = urlsplit(url)
-    return parts.hostname or "", parts.port or DEFAULT_PORTS.get(parts.scheme, 80)
-
-
-def _basic(user: str, password: str) -> str:
-    return "Basic " + b64encode(f"{user}:{password}".encode()).decode("ascii")
-
-
-def _url_authorization(url: str) -> Optional[str]:
-    parts = urlsplit(url)
-    if parts.username is None:
-        return None
-    return _basic(unquote(parts.username), unquote(parts.password or ""))
-
-
 def _netrc_authorization(path: str, host: str) -> Optional[str]:
     # Few have a netrc file, and the module pulls shlex in.
     import netrc
@@ -401,29 +317,7 @@ def _netrc_authorization(path: str, host: str) -> Optional[str]:
     if entry is None:
         return None
     user, _, password = entry
-    return _basic(user or "", password or "")
-
-
-def _bypasses_proxy(host: str, no_proxy: Sequence[str]) -> bool:
-    for entry in no_proxy:
-        domain = entry.strip().lstrip(".").lower()
-        if domain == "*" or (domain and (host == domain or host.endswith("." + domain))):
-            return True
-    return False
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, socket.gaierror):
-        return "its name does not resolve"
-    if isinstance(error, socket.timeout):
-        return "it did not answer in time"
-    if isinstance(error, http.client.RemoteDisconnected):
-        return "the connection was closed without an answer"
-    if isinstance(error, http.client.IncompleteRead):
-        return f"{len(error.partial)} bytes were received, more were announced"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return str(error) or type(error).__name__
+    return basic(user or "", password or "")
 
 
 def _read(path: Path) -> bytes:

@@ -12,9 +12,7 @@ from imagekit.fetch.http import (
     ExpectedFile,
     NotFound,
     WrongContent,
-    _bypasses_proxy,
     as_url,
-    redact,
 )
 from imagekit.fetch.settings import HttpSettings
 
@@ -23,36 +21,9 @@ EXPECTED = ExpectedFile("a.whl", len(CONTENT), sha256(CONTENT).hexdigest())
 CLIENT = Client(HttpSettings())
 
 
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("https://user:secret@index.example:8443/simple/?token=t#f", "https://index.example:8443/simple/"),
-        ("file:///wheels", "file:///wheels"),
-        ("/wheels", "/wheels"),
-    ],
-)
-def test_messages_show_no_credentials(url: str, shown: str) -> None:
-    assert redact(url) == shown
-
-
 def test_paths_become_urls() -> None:
     assert as_url("/a b/c") == "file:///a%20b/c"
     assert as_url("https://a.example/b") == "https://a.example/b"
-
-
-@pytest.mark.parametrize(
-    ("host", "no_proxy", "bypasses"),
-    [
-        ("index.example", "index.example", True),
-        ("index.example", ".example", True),
-        ("index.example", "example", True),
-        ("index.example", "dex.example", False),
-        ("index.example", "*", True),
-        ("index.example", "", False),
-    ],
-)
-def test_no_proxy(host: str, no_proxy: str, bypasses: bool) -> None:
-    assert _bypasses_proxy(host, (no_proxy,)) is bypasses
 
 
 def test_a_local_file_is_copied(tmp_path: Path) -> None:

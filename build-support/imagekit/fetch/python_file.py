@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Iterator
 
-from imagekit.fetch.http import Client, DownloadError, ExpectedFile, NotFound, Unreachable, WrongContent, redact
+from imagekit.fetch.connection import redact
+from imagekit.fetch.http import Client, DownloadError, ExpectedFile, NotFound, Unreachable, WrongContent
 from imagekit.fetch.json_record import JsonRecordError
 from imagekit.fetch.links import FileLink, find_links, index_links
 from imagekit.fetch.settings import FetchSettings

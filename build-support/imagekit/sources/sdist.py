@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import Optional
 
-from imagekit.fetch.http import Client, DownloadError, NotFound, WrongContent, redact
+from imagekit.fetch.connection import redact
+from imagekit.fetch.http import Client, DownloadError, NotFound, WrongContent
 from imagekit.fetch.links import FileLink, normalized_name
 from imagekit.fetch.python_file import Place, places
 from imagekit.fetch.settings import FetchSettings
