@@ -31,6 +31,7 @@ COMMAND_MODULES: Mapping[str, str] = {
     "lock-source": "sources.cli",
     "lock-tools": "python.locking_cli",
     "patch-source": "sources.cli",
+    "push-image": "registry.cli",
     "run-image": "oci.cli",
     "run-in-image": "sandbox.cli",
     "tools": "python.tools_cli",

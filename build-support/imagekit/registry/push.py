@@ -1,0 +1,280 @@
+"""Push images: blobs, then manifests, then what is attached to them, tags last.
+
+So a tag never names what is not all there. What a registry has is not sent; a layer that another repository of the
+registry has is mounted. Images and blobs go in parallel.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import Enum
+from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
+
+from imagekit.errors import ImagekitError
+from imagekit.oci.descriptor import Descriptor
+from imagekit.oci.digest import Digest
+from imagekit.oci.layout import Image, Layout
+from imagekit.registry.errors import RegistryError
+from imagekit.registry.push_request import AttachmentFile, ImagePush, PushRequest, Sibling
+from imagekit.registry.reference import RegistryAddress, RepositoryName
+from imagekit.registry.repository import Repository, referrer_manifest
+from imagekit.registry.session import Session
+from imagekit.registry.settings import RegistrySettings
+
+IMAGES_AT_ONCE = 4
+BLOBS_AT_ONCE = 6
+
+
+class Way(Enum):
+    """How a blob came to be in a repository."""
+
+    SENT = "sent"
+    MOUNTED = "mounted"
+    THERE = "there already"
+
+
+class TagChange(Enum):
+    NEW = "new"
+    MOVED = "moved"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True)
+class PushedTag:
+    """What became of a tag; ``before`` is what a moved one named."""
+
+    name: str
+    change: TagChange
+    before: Optional[Digest] = None
+
+
+@dataclass(frozen=True)
+class PushedImage:
+    """What a push did."""
+
+    repository: RepositoryName
+    descriptor: Descriptor
+    tags: Tuple[PushedTag, ...]
+    blobs: Mapping[Way, Tuple[Descriptor, ...]]
+    #: Attached manifests by digest, and whether each was sent.
+    attached: Tuple[Tuple[Descriptor, bool], ...]
+    #: Whether the image's manifest was sent.
+    manifest_sent: bool
+
+    @property
+    def nothing_sent(self) -> bool:
+        return (
+            not self.manifest_sent
+            and not self.blobs[Way.SENT]
+            and not any(sent for _, sent in self.attached)
+            and all(tag.change is TagChange.UNCHANGED for tag in self.tags)
+        )
+
+
+#: Called with a repository and the number of bytes of each piece that was sent.
+Progress = Callable[[RepositoryName, int], None]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """An image to push, read and checked."""
+
+    push: ImagePush
+    layout: Layout
+    image: Image
+
+    @property
+    def blobs(self) -> Tuple[Descriptor, ...]:
+        # A layer may be in an image twice.
+        unique = {blob.digest: blob for blob in (*self.image.manifest.layers, self.image.manifest.config)}
+        return tuple(unique.values())
+
+
+class Pusher:
+    """Pushes images with one session for each registry."""
+
+    def __init__(
+        self,
+        settings: RegistrySettings,
+        siblings: Sequence[Sibling] = (),
+        progress: Progress = lambda _repository, _size: None,
+    ) -> None:
+        self._settings = settings
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._sessions: Dict[RegistryAddress, Session] = {}
+        self._holders = _holders(siblings)
+        # Who brings a blob to a registry in this run, and to which repository: others wait and mount it from there.
+        self._under_way: Dict[Tuple[RegistryAddress, Digest], Tuple[RepositoryName, "Future[None]"]] = {}
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent to all registries."""
+        return sum(session.requests for session in self._sessions.values())
+
+    def repository(self, name: RepositoryName) -> Repository:
+        with self._lock:
+            if name.registry not in self._sessions:
+                self._sessions[name.registry] = Session(name.registry, self._settings)
+            return Repository(name, self._sessions[name.registry])
+
+    def push(self, images: Sequence[ImagePush]) -> Tuple[Tuple[PushedImage, ...], Tuple[ImagekitError, ...]]:
+        """Push every image; what was pushed, and what was not and why.
+
+        Raises :class:`ImagekitError` for a layout that is not sound or a tag that two images share; nothing was sent then.
+        """
+        jobs = [_read(image) for image in images]
+        _check_tags(jobs)
+        pushed: List[PushedImage] = []
+        errors: List[ImagekitError] = []
+        with ThreadPoolExecutor(BLOBS_AT_ONCE) as blob_pool, ThreadPoolExecutor(IMAGES_AT_ONCE) as image_pool:
+            futures = [image_pool.submit(self._push_image, job, blob_pool) for job in jobs]
+            for future in futures:
+                try:
+                    pushed.append(future.result())
+                except ImagekitError as error:
+                    errors.append(error)
+        return tuple(pushed), tuple(errors)
+
+    def _push_image(self, job: _Job, blob_pool: ThreadPoolExecutor) -> PushedImage:
+        repository = self.repository(job.push.repository)
+        descriptor = job.image.descriptor
+        before = {tag.name: repository.find_digest(tag.name) for tag in job.push.tags}
+        for tag in job.push.tags:
+            if tag.immutable and before[tag.name] not in (None, descriptor.digest):
+                raise RegistryError(
+                    f"{job.push.repository}:{tag.name} is immutable: it is {before[tag.name]} and would become "
+                    f"{descriptor.digest}. Nothing was sent for it. Commit what changed, so that it gets a tag of its own, "
+                    "or delete the tag in the registry if nobody uses it."
+                )
+        there = descriptor.digest in before.values() or repository.find_digest(str(descriptor.digest)) is not None
+        ways: Dict[Way, List[Descriptor]] = {way: [] for way in Way}
+        if there:
+            # A registry takes a manifest only when it has all that the manifest names.
+            ways[Way.THERE] += job.blobs
+        else:
+            futures = [(blob, blob_pool.submit(self._bring, repository, job, blob)) for blob in job.blobs]
+            # All are waited for: none may still be sending when an error is told.
+            errors = [error for error in (future.exception() for _, future in futures) if error is not None]
+            if errors:
+                raise errors[0]
+            for blob, future in futures:
+                ways[future.result()].append(blob)
+            repository.put_manifest(job.layout.read_document(descriptor), descriptor.media_type)
+        attached = self._attach(repository, job)
+        tags = []
+        for tag in job.push.tags:
+            old = before[tag.name]
+            if old == descriptor.digest:
+                tags.append(PushedTag(tag.name, TagChange.UNCHANGED))
+                continue
+            repository.put_manifest(job.layout.read_document(descriptor), descriptor.media_type, tag.name)
+            tags.append(PushedTag(tag.name, TagChange.NEW if old is None else TagChange.MOVED, old))
+        return PushedImage(
+            job.push.repository,
+            descriptor,
+            tuple(tags),
+            {way: tuple(blobs) for way, blobs in ways.items()},
+            attached,
+            not there,
+        )
+
+    def _attach(self, repository: Repository, job: _Job) -> Tuple[Tuple[Descriptor, bool], ...]:
+        if not job.push.attachments:
+            return ()
+        subject = job.image.descriptor
+        there = {referrer.descriptor.digest for referrer in repository.referrers(subject.digest)}
+        attached = []
+        for item in job.push.attachments:
+            layers = ((item.media_type, _read_attachment(item), item.annotations),)
+            digest = Digest.of(referrer_manifest(subject, item.artifact_type, layers))
+            descriptor = repository.attach_referrer(subject, item.artifact_type, layers)
+            attached.append((descriptor, digest not in there))
+        return tuple(attached)
+
+    def _bring(self, repository: Repository, job: _Job, blob: Descriptor) -> Way:
+        if repository.has_blob(blob.digest):
+            return Way.THERE
+        key = (repository.name.registry, blob.digest)
+        mine: "Future[None]" = Future()
+        with self._lock:
+            other = self._under_way.get(key)
+            if other is None:
+                self._under_way[key] = (repository.name, mine)
+        if other is not None:
+            holder, done = other
+            # Its owner runs already, so this ends. When it failed, this image says why for itself.
+            if done.exception() is None:
+                if holder.path == repository.name.path:
+                    return Way.THERE
+                if repository.mount_blob(blob.digest, holder.path):
+                    return Way.MOUNTED
+            repository.put_blob_file(
+                job.layout.blob_path(blob.digest), blob, lambda size: self._progress(repository.name, size)
+            )
+            return Way.SENT
+        try:
+            way = self._mount_or_send(repository, job, blob)
+        except BaseException as error:
+            mine.set_exception(error)
+            raise
+        mine.set_result(None)
+        return way
+
+    def _mount_or_send(self, repository: Repository, job: _Job, blob: Descriptor) -> Way:
+        for path in sorted(self._holders.get((repository.name.registry, blob.digest), frozenset())):
+            if path != repository.name.path and repository.mount_blob(blob.digest, path):
+                return Way.MOUNTED
+        repository.put_blob_file(
+            job.layout.blob_path(blob.digest), blob, lambda size: self._progress(repository.name, size)
+        )
+        return Way.SENT
+
+
+def push_images(
+    request: PushRequest, settings: RegistrySettings, progress: Progress = lambda _repository, _size: None
+) -> Tuple[Tuple[PushedImage, ...], Tuple[ImagekitError, ...]]:
+    """Push everything that ``request`` names: see :meth:`Pusher.push`."""
+    siblings = (*request.siblings, *(Sibling(image.layout, image.repository) for image in request.images))
+    return Pusher(settings, siblings, progress).push(request.images)
+
+
+def _read(push: ImagePush) -> _Job:
+    layout = Layout(push.layout)
+    return _Job(push, layout, layout.read_image())
+
+
+def _check_tags(jobs: Sequence[_Job]) -> None:
+    digests: Dict[Tuple[RepositoryName, str], Digest] = {}
+    for job in jobs:
+        for tag in job.push.tags:
+            digest = digests.setdefault((job.push.repository, tag.name), job.image.descriptor.digest)
+            if digest != job.image.descriptor.digest:
+                raise RegistryError(
+                    f"{job.push.repository}:{tag.name} would be two images: {digest} and {job.image.descriptor.digest}. "
+                    "Nothing was sent. Give them tags of their own: put {release} into 'image_tags' or 'repository'."
+                )
+
+
+def _read_attachment(item: AttachmentFile) -> bytes:
+    try:
+        return item.path.read_bytes()
+    except OSError as error:
+        raise RegistryError(f"{item.path} cannot be attached: {error.strerror}. Package the image again.") from None
+
+
+def _holders(siblings: Sequence[Sibling]) -> Mapping[Tuple[RegistryAddress, Digest], FrozenSet[str]]:
+    """The paths of the repositories that may hold each layer."""
+    found: Dict[Tuple[RegistryAddress, Digest], FrozenSet[str]] = {}
+    for sibling in siblings:
+        try:
+            layers = Layout(sibling.layout).read_image().manifest.layers
+        except ImagekitError:
+            # Not built: it is only a place where layers might be.
+            continue
+        for layer in layers:
+            key = (sibling.repository.registry, layer.digest)
+            found[key] = found.get(key, frozenset()) | {sibling.repository.path}
+    return found
