@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from c5c3.goals import lockfiles, package, run, images_for_tests, update_sources
+from c5c3.goals import lockfiles, package, publish, run, images_for_tests, update_sources
 from c5c3.subsystems.debian import DebianSubsystem
 from c5c3.subsystems.images import ImagesSubsystem
 from c5c3.target_types import (
@@ -15,7 +15,7 @@ from c5c3.target_types import (
     PatchSets,
     ReleaseFile,
 )
-from c5c3.util_rules import debian, dependencies, fetched, host, image, layers, python, required_file, source, step, targets, tools
+from c5c3.util_rules import checkout, debian, dependencies, fetched, host, image, layers, python, required_file, source, step, targets, tools
 
 
 def target_types():
@@ -35,6 +35,7 @@ def rules():
     return [
         *DebianSubsystem.rules(),
         *ImagesSubsystem.rules(),
+        *checkout.rules(),
         *debian.rules(),
         *dependencies.rules(),
         *fetched.rules(),
@@ -43,6 +44,7 @@ def rules():
         *layers.rules(),
         *lockfiles.rules(),
         *package.rules(),
+        *publish.rules(),
         *python.rules(),
         *required_file.rules(),
         *run.rules(),

@@ -27,6 +27,8 @@ from pants.engine.target import (
 from pants.util.docutil import bin_name
 from pants.util.strutil import help_text, softwrap
 
+from c5c3.subsystems.registries import ALL_DEFAULT_REGISTRIES
+
 _RELEASE = re.compile(r"[0-9]{4}\.[0-9]+|[a-z][a-z0-9.-]*")
 _COMPONENT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 
@@ -295,12 +297,19 @@ class ImageLabelsField(DictStringToStringField):
 class ImageTagsField(StringSequenceField):
     alias = "image_tags"
     help = help_text(
-        """
-        Tags of the image. Defaults to the upstream version, with `-p<N>` when N patches are applied.
+        f"""
+        Tags of the image, for `{bin_name()} publish`.
 
-        Placeholders in curly braces: `{version}`, `{patches}`, `{release}`, `{tag}` (the default tag).
+        Placeholders in curly braces: `{{version}}` (of the source), `{{patches}}` (their number), `{{release}}`, `{{tag}}`
+        (the version, with `-p<N>` when N patches are applied); and from this checkout `{{branch}}` (`/` becomes `-`) and
+        `{{commit}}` (12 digits). A tag with `{{commit}}` is immutable: it is never moved to another image, and a tree with
+        changes that are not committed has none.
 
-        Example: `image_tags=["{tag}", "{version}-{release}"]`.
+        A service defaults to `{{tag}}`, `{{version}}`, `{{branch}}-{{release}}`, `{{commit}}-{{release}}` and
+        `{{version}}-p{{patches}}-{{branch}}-{{commit}}`. The first one without `{{branch}}` and `{{commit}}` is the image's
+        name in its layout.
+
+        Example: `image_tags=["{{tag}}", "{{version}}-{{release}}"]`.
         """
     )
 
@@ -320,9 +329,13 @@ class RepositoryField(StringField):
 
 class RegistriesField(StringSequenceField):
     alias = "registries"
+    default = (ALL_DEFAULT_REGISTRIES,)
     help = help_text(
         """
-        The registries that the image belongs to, as addresses: `["ghcr.io"]`. Defaults to `[images].registries`.
+        The registries that the image is published to: addresses, or aliases of `[images].registries` with `@` in front.
+        Defaults to those that are marked as default there.
+
+        Example: `registries=["@team", "ghcr.io"]`.
         """
     )
 

@@ -13,7 +13,8 @@ from pants.engine.unions import UnionRule
 from pants.util.strutil import help_text
 
 from c5c3.goals.package import DockerImagePackageFieldSet
-from c5c3.util_rules.image import BuiltImage, ImageError, ImageLayout, ImageRequest
+from c5c3.util_rules.image import BuiltImage, ImageLayout, ImageRequest
+from c5c3.util_rules.image_names import ImageError
 
 
 class ImagesField(SpecialCasedDependencies):

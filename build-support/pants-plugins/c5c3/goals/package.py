@@ -25,7 +25,8 @@ from c5c3.target_types import (
     ReleaseField,
     RepositoryField,
 )
-from c5c3.util_rules.image import BuiltImage, ImageError, ImageLayout, ImageRequest
+from c5c3.util_rules.image import BuiltImage, ImageLayout, ImageRequest
+from c5c3.util_rules.image_names import repository_of
 from c5c3.util_rules.step import Step, StepResult
 
 
@@ -45,19 +46,10 @@ class DockerImagePackageFieldSet(PackageFieldSet):
 
 
 def image_repository(field_set: DockerImagePackageFieldSet, options: ImagesSubsystem) -> str:
-    """The repository of an image, without registry and tag.
-
-    Raises :class:`ImageError` for a placeholder that there is not.
-    """
+    """The repository of an image, without registry and tag; raises :class:`~c5c3.util_rules.image_names.ImageError`."""
     template = field_set.repository.value or options.default_repository
     name = field_set.component.value or field_set.address.target_name
-    try:
-        return template.format(name=name, release=field_set.release.value or "")
-    except (KeyError, IndexError, ValueError):
-        raise ImageError(
-            f"The repository of target {field_set.address} has a placeholder that is not known: {template!r}. Known here: "
-            "{name}, {release}. Correct its `repository` field, or `[images].default_repository`."
-        ) from None
+    return repository_of(field_set.address, template, name, field_set.release.value)
 
 
 def readable_size(size: int) -> str:

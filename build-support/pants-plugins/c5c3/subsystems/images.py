@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
-from pants.option.option_types import BoolOption, EnumOption, IntOption, StrListOption, StrOption
+from pants.option.option_types import BoolOption, DictOption, EnumOption, IntOption, StrOption
 from pants.option.subsystem import Subsystem
 from pants.util.docutil import bin_name
 from pants.util.strutil import softwrap
+
+from c5c3.subsystems.registries import Registries
 
 
 class Compression(Enum):
@@ -51,9 +54,31 @@ class ImagesSubsystem(Subsystem):
         default="c5c3/{name}",
         help="The repository of an image whose `repository` field is not set. `{name}` is the component or base.",
     )
-    registries = StrListOption(
-        default=["ghcr.io"],
-        help="The registries of an image whose `registries` field is not set.",
+    _registries = DictOption[Any](
+        default={"ghcr": {"address": "ghcr.io", "default": True}},
+        help=softwrap(
+            f"""
+            The registries that `{bin_name()} publish` pushes to, by alias:
+
+                [images.registries.team]
+                address = "registry.example:5000"
+                default = true
+
+            An image whose `registries` field is not set goes to those with `default = true` (or the alias `default`).
+            A field names others by address or as `@alias`. `skip_push = true` leaves a registry out. `insecure = true`
+            allows plain HTTP, which is otherwise for registries on this machine only.
+            """
+        ),
+        fromfile=True,
+    )
+    branch = StrOption(
+        default=None,
+        help=softwrap(
+            """
+            The branch that the `{branch}` of tags stands for. Defaults to the branch that is checked out; name it where CI
+            checks out a commit.
+            """
+        ),
     )
     engine = StrOption(
         default=None,
@@ -64,6 +89,11 @@ class ImagesSubsystem(Subsystem):
             """
         ),
     )
+
+    @property
+    def parsed_registries(self) -> Registries:
+        """Raises :class:`~c5c3.subsystems.registries.RegistriesError`."""
+        return Registries.parse(self._registries)
 
     @property
     def level(self) -> int:

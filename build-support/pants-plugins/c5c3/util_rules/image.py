@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from typing import Dict, Mapping, Optional, Tuple
+from typing import Dict, Optional, Tuple
 
 from imagekit.constants import SERVICE_UID, SOURCE_DATE_EPOCH
 from imagekit.oci.json_document import Document
@@ -44,7 +44,6 @@ from c5c3.target_types import (
     ExtrasField,
     FilesField,
     ImageLabelsField,
-    ImageTagsField,
     PythonBaseField,
     PythonPackagesField,
     ReleaseField,
@@ -62,14 +61,11 @@ from c5c3.util_rules.debian import (
     SystemLayerRequest,
     debian_architecture,
 )
+from c5c3.util_rules.image_names import ImageError, image_tags
 from c5c3.util_rules.layers import LayerBlob, LayerRequest, Piece
 from c5c3.util_rules.python import PythonEnvironmentRequest, PythonLayers, PythonLayersRequest, Toolchain
 from c5c3.util_rules.source import Source
 from c5c3.util_rules.step import Step, StepResult
-
-
-class ImageError(Exception):
-    """A `docker_image` whose fields do not fit together."""
 
 
 @dataclass(frozen=True)
@@ -332,33 +328,6 @@ def _configuration(target: Target, base: ImageConfiguration, source: Optional[So
         working_directory=target[WorkingDirectoryField].value or base.working_directory,
         labels=FrozenDict(labels),
     )
-
-
-def image_tags(target: Target, source: Optional[Source]) -> Tuple[str, ...]:
-    """The tags of an image, placeholders replaced.
-
-    Raises :class:`ImageError` for a placeholder that there is not.
-    """
-    templates = target[ImageTagsField].value or (("{tag}",) if source is not None else ("latest",))
-    values: Mapping[str, object] = {}
-    if source is not None:
-        values = {
-            "version": source.version,
-            "patches": len(source.patches),
-            "release": source.release,
-            "tag": source.tag,
-        }
-    tags = []
-    for template in templates:
-        try:
-            tags.append(template.format(**values))
-        except (KeyError, IndexError, ValueError):
-            known = ", ".join(f"{{{name}}}" for name in values) or "none"
-            raise ImageError(
-                f"The `image_tags` field in target {target.address} has a placeholder that is not known: {template!r}. "
-                f"Known here: {known}."
-            ) from None
-    return tuple(tags)
 
 
 @rule(desc="Put an image together", level=LogLevel.DEBUG)

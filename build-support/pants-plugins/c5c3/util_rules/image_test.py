@@ -9,7 +9,8 @@ from pants.engine.target import Target
 from c5c3.goals.package import DockerImagePackageFieldSet, image_repository, readable_size
 from c5c3.subsystems.images import ImagesSubsystem
 from c5c3.target_types import ComponentField, DockerImage, ImageTagsField, ReleaseField, RepositoryField
-from c5c3.util_rules.image import ImageError, image_tags
+from c5c3.util_rules.checkout import Checkout
+from c5c3.util_rules.image_names import ImageError, image_tags, published_tags
 from c5c3.util_rules.source import Source
 from pants.testutil.option_util import create_subsystem
 
@@ -26,8 +27,8 @@ def source(*patches: str, version: str = "28.0.0") -> Source:
 
 
 def test_the_tag_is_the_version_and_the_number_of_patches() -> None:
-    assert image_tags(image(), source()) == ("28.0.0",)
-    assert image_tags(image(), source("0001-a.patch", "0002-b.patch")) == ("28.0.0-p2",)
+    assert image_tags(image(), source())[0] == "28.0.0"
+    assert image_tags(image(), source("0001-a.patch", "0002-b.patch")) == ("28.0.0-p2", "28.0.0")
 
 
 def test_a_local_version_becomes_a_tag_that_registries_take() -> None:
@@ -39,13 +40,50 @@ def test_placeholders_of_tags() -> None:
     assert image_tags(target, source("0001-a.patch")) == ("28.0.0-p1", "28.0.0-2025.2-1")
 
 
-@pytest.mark.parametrize("tag", ["{branch}", "{0}", "{"])
+@pytest.mark.parametrize("tag", ["{brunch}", "{0}", "{"])
 def test_an_unknown_placeholder_of_a_tag_is_refused(tag: str) -> None:
     with pytest.raises(ImageError) as refusal:
         image_tags(image(**{ImageTagsField.alias: (tag,)}), source())
     assert str(refusal.value) == (
         f"The `image_tags` field in target services/keystone#image has a placeholder that is not known: {tag!r}. "
-        "Known here: {version}, {patches}, {release}, {tag}."
+        "Known here: {version}, {patches}, {release}, {tag}, {branch}, {commit}."
+    )
+
+
+def test_a_service_is_published_under_the_tags_of_the_schema() -> None:
+    checkout = Checkout("stable/2025.2", "0a1b2c3d4e5f")
+    published = published_tags(image(), source("0001-a.patch"), checkout)
+    assert [(tag.name, tag.immutable) for tag in published.tags] == [
+        ("28.0.0-p1", False),
+        ("28.0.0", False),
+        ("stable-2025.2-2025.2", False),
+        ("0a1b2c3d4e5f-2025.2", True),
+        ("28.0.0-p1-stable-2025.2-0a1b2c3d4e5f", True),
+    ]
+    assert published.notes == ()
+
+
+def test_a_tree_with_changes_has_no_tags_of_a_commit() -> None:
+    published = published_tags(image(), source(), Checkout(None, None, "this tree has changes"))
+    assert [tag.name for tag in published.tags] == ["28.0.0"]
+    assert published.notes == (
+        "no tag from '{branch}-{release}': no branch is checked out. Name it with `--images-branch=<branch>`",
+        "no tag from '{commit}-{release}': this tree has changes",
+        "no tag from '{version}-p{patches}-{branch}-{commit}': this tree has changes",
+    )
+
+
+def test_a_layout_is_never_named_after_the_checkout() -> None:
+    assert image_tags(image(**{ImageTagsField.alias: ("{commit}", "{version}")}), source()) == ("28.0.0",)
+    assert image_tags(image(**{ImageTagsField.alias: ("{commit}",)}), source("0001-a.patch")) == ("28.0.0-p1",)
+
+
+def test_a_tag_that_registries_refuse_is_refused() -> None:
+    with pytest.raises(ImageError) as refusal:
+        image_tags(image(**{ImageTagsField.alias: ("a/{version}",)}), source())
+    assert str(refusal.value) == (
+        "The `image_tags` field in target services/keystone#image: 'a/{version}' gives a tag that registries refuse. "
+        "'a/28.0.0' is no tag. A tag has up to 128 letters, digits, '_', '.' and '-', and does not start with '.' or '-'."
     )
 
 
