@@ -48,6 +48,10 @@ class LockedPackage:
     ``name`` is in PEP 503 form. ``marker`` limits where it is installed. ``constraints`` are the pins that were in force
     when it was locked. ``sdist`` is there when some interpreter and machine of the lock has no wheel, and then
     ``build_requires`` is all that its build needs.
+
+    A package that is built from a source that the release pins has no files: ``component`` is its name in
+    ``source-refs.yaml``, ``requires`` are its ``Requires-Dist`` at the time of locking, less those of extras that are not
+    among ``extras``.
     """
 
     name: str
@@ -57,6 +61,34 @@ class LockedPackage:
     wheels: Tuple[Artifact, ...] = ()
     sdist: Optional[Artifact] = None
     build_requires: Tuple[LockedPackage, ...] = ()
+    component: Optional[str] = None
+    requires: Tuple[str, ...] = ()
+    extras: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PinnedLibrary:
+    """A component of ``source-refs.yaml`` that services depend on; ``pin_path`` is where its pin is kept."""
+
+    component: str
+    project: str
+    version: str
+    pin_path: str
+
+    @property
+    def name(self) -> str:
+        """The name that is compared (PEP 503)."""
+        return canonicalize_name(self.project)
+
+
+@dataclass(frozen=True)
+class PatchedLibrary:
+    """A library that a release patches; ``patches`` says where the patches are."""
+
+    component: str
+    project: str
+    release: str
+    patches: str
 
 
 @dataclass(frozen=True)
@@ -99,17 +131,23 @@ class ToolLock:
 
 @dataclass(frozen=True)
 class SelectedPackage:
-    """The artifact that one target uses of a package; ``build_requires`` is empty for a wheel."""
+    """What one target uses of a package: the artifact or, where there is none, the source of ``component``.
+
+    ``build_requires`` is empty for a wheel; ``requires`` and ``extras`` are those of :class:`LockedPackage`.
+    """
 
     name: str
     version: str
-    artifact: Artifact
+    artifact: Optional[Artifact]
     build_requires: Tuple[SelectedPackage, ...] = ()
+    component: Optional[str] = None
+    requires: Tuple[str, ...] = ()
+    extras: Tuple[str, ...] = ()
 
     @property
     def is_wheel(self) -> bool:
         """Whether the artifact can be installed as it is."""
-        return self.artifact.filename.endswith(".whl")
+        return self.artifact is not None and self.artifact.filename.endswith(".whl")
 
 
 @dataclass(frozen=True)
@@ -237,12 +275,14 @@ def check_inputs(
     root_name: str,
     root_version: str,
     constraints: Constraints,
+    libraries: Sequence[PinnedLibrary] = (),
     origin: str,
     remedy: str,
 ) -> None:
     """Raise :class:`LockError` if ``lock``, read from ``origin``, was made from other inputs than these.
 
-    ``constraints`` are the pins in force, overrides applied. Pins of packages that the lock does not hold do not matter.
+    ``constraints`` are the pins in force, overrides applied, and ``libraries`` those that the release builds from source.
+    Pins of packages that the lock does not hold do not matter.
     Reads nothing and asks no network. ``remedy`` is the sentence that says how to renew the lock.
     """
 
@@ -263,8 +303,25 @@ def check_inputs(
     if gone or new:
         changes = [f"{text!r} was added" for text in new] + [f"{text!r} was removed" for text in gone]
         raise stale(f"its requirements changed: {', '.join(changes)}")
+    by_name = {library.name: library for library in libraries}
+    for package in lock.packages:
+        library = by_name.get(package.name)
+        if library is None and package.component is not None:
+            raise stale(
+                f"it was made when {package.component} was built from source, but source-refs.yaml of release {release} "
+                "has no ref for it now"
+            )
+        if library is not None and package.component is None:
+            raise stale(
+                f"it takes {package.name} {package.version} from the package index, but {library.pin_path} pins the "
+                f"source of {library.component}"
+            )
+        if library is not None and package.version != library.version:
+            raise stale(
+                f"it was made for {library.component} {package.version}, but {library.pin_path} pins {library.version}"
+            )
     for package in _with_build_requires(lock):
-        if package.name == lock.root.name:
+        if package.name == lock.root.name or package.component is not None:
             continue
         pins = constraints_in_force(constraints, package.name, lock.python)
         if pins == package.constraints:
@@ -300,6 +357,20 @@ def check_overrides_are_used(constraints: Constraints, locks: Sequence[PythonLoc
             )
 
 
+def check_libraries_are_used(libraries: Sequence[PatchedLibrary], locks: Sequence[PythonLock]) -> None:
+    """Raise :class:`LockError` for patches of a library that no lock of the release holds; ``locks`` are all of them."""
+    held = {package.name for lock in locks for package in lock.packages}
+    services = ", ".join(sorted(lock.service for lock in locks))
+    for library in libraries:
+        if canonicalize_name(library.project) not in held:
+            raise LockError(
+                f"{library.patches} patches {library.component}, but no lock of release {library.release} holds "
+                f"{library.project} (locks: {services}). Delete the patches; or make a service depend on it, as with "
+                f"`python_packages=[\"{library.project}\"]`, and run "
+                f"`./pants generate-lockfiles --resolve={library.release}/<service>`."
+            )
+
+
 def constraints_in_force(constraints: Constraints, name: str, pythons: Sequence[str]) -> Tuple[str, ...]:
     """The pins of ``name`` that hold for some Python of ``pythons`` on some machine, sorted."""
     everywhere = targets(pythons)
@@ -313,6 +384,16 @@ def constraints_in_force(constraints: Constraints, name: str, pythons: Sequence[
 
 
 def _select(package: LockedPackage, target: TargetPython, origin: str, remedy: str) -> SelectedPackage:
+    if package.component is not None:
+        return SelectedPackage(
+            package.name,
+            package.version,
+            None,
+            select_packages(package.build_requires, target, origin, remedy),
+            package.component,
+            package.requires,
+            package.extras,
+        )
     wheels = {wheel.filename: wheel for wheel in package.wheels}
     best = best_wheel(tuple(wheels), target)
     if best is not None:
@@ -354,7 +435,7 @@ def _parse_packages(owner: Node, key: str) -> Tuple[LockedPackage, ...]:
 
 
 def _parse_package(node: Node) -> LockedPackage:
-    node.only("name", "version", "marker", "constraints", "wheels", "sdist", "build_requires")
+    node.only("name", "version", "marker", "constraints", "component", "requires", "extras", "wheels", "sdist", "build_requires")
     package = LockedPackage(
         name=node["name"].string(),
         version=node["version"].string(),
@@ -363,10 +444,15 @@ def _parse_package(node: Node) -> LockedPackage:
         wheels=tuple(_parse_artifact(wheel) for wheel in node["wheels"].items()) if node.has("wheels") else (),
         sdist=_parse_artifact(node["sdist"]) if node.has("sdist") else None,
         build_requires=_parse_packages(node, "build_requires"),
+        component=node["component"].string() if node.has("component") else None,
+        requires=node["requires"].strings() if node.has("requires") else (),
+        extras=node["extras"].strings() if node.has("extras") else (),
     )
     if package.name != canonicalize_name(package.name):
         raise node["name"].refuse(f"must be {canonicalize_name(package.name)!r} (PEP 503), but was {package.name!r}")
-    if not package.wheels and package.sdist is None:
+    if package.component is not None and (package.wheels or package.sdist is not None):
+        raise node.refuse(f"is built from the source of {package.component}, but names files too")
+    if package.component is None and not package.wheels and package.sdist is None:
         raise node.refuse(f"names no file of {package.name} {package.version}")
     return package
 
@@ -386,6 +472,10 @@ def _render_package(package: LockedPackage) -> List[str]:
         fields.append([f'"marker": {_json(package.marker)}'])
     if package.constraints:
         fields.append([f'"constraints": {_json(list(package.constraints))}'])
+    if package.component is not None:
+        fields.append([f'"component": {_json(package.component)}'])
+        fields.append(_array("requires", [[_json(text)] for text in package.requires], indent=0))
+        fields.append([f'"extras": {_json(list(package.extras))}'])
     if package.wheels:
         wheels = sorted(package.wheels, key=lambda wheel: wheel.filename)
         fields.append(_array("wheels", [[_render_artifact(wheel)] for wheel in wheels], indent=0))

@@ -30,7 +30,7 @@ from imagekit.python.lock import (
     render_python_lock,
     render_tool_lock,
 )
-from imagekit.python.service_lock import Locker, LockRequest
+from imagekit.python.service_lock import LibrarySource, Locker, LockRequest
 from imagekit.python.target import OLDEST_GLIBC, TargetPython
 from imagekit.python.tool_lock import lock_tools, read_requirements
 from imagekit.sandbox.bwrap import Rootfs
@@ -51,6 +51,14 @@ def _configure_lock_python(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", required=True, type=Path, metavar="FILE", help="patched source tree (.tar) or sdist")
     parser.add_argument("--project", required=True, help="name of the source's own distribution")
     parser.add_argument("--version", required=True, help="its version, as 28.0.0")
+    parser.add_argument(
+        "--library",
+        action="append",
+        default=[],
+        nargs=5,
+        metavar=("COMPONENT", "PROJECT", "VERSION", "FILE", "PLACE"),
+        help="a dependency that is built from this patched source tree, and the line that pins it; may be repeated",
+    )
     parser.add_argument("--constraints", required=True, type=Path, metavar="FILE", help="upper-constraints.txt")
     parser.add_argument("--overrides", type=Path, metavar="FILE", help="constraint-overrides.txt; need not exist")
     parser.add_argument(
@@ -77,6 +85,10 @@ def _lock_python(arguments: argparse.Namespace) -> None:
         source=SourceTree(arguments.project, arguments.version, arguments.source),
         constraints=constraints,
         pythons=tuple(arguments.python or _BASE_PYTHONS),
+        libraries=tuple(
+            LibrarySource(component, SourceTree(project, version, Path(file)), place)
+            for component, project, version, file, place in arguments.library
+        ),
     )
     with RootfsStore(arguments.rootfs_store).rootfs(arguments.rootfs) as rootfs, _executable(arguments.uv) as program:
         with tempfile.TemporaryDirectory() as name:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Callable, List, Sequence, Tuple
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Callable, List, Mapping, Sequence, Tuple
 
 from imagekit.python.constraints import Constraints
 from imagekit.python.lock import LockedPackage, LockError, constraints_in_force, usable_wheels, without_wheel
@@ -20,11 +22,13 @@ def lock_packages(
     constraints: Constraints,
     what: str,
     lock_build_requires: LockBuildRequires,
+    libraries: Mapping[str, LockedPackage] = MappingProxyType({}),
 ) -> Tuple[LockedPackage, ...]:
     """The packages of a lock for ``pythons``; ``what`` is being locked, for messages.
 
     Wheels for other systems are left out, and so are packages whose marker holds nowhere, and markers that hold
-    everywhere. A package that has no wheel for some target keeps its sdist, with what its build needs. Raises
+    everywhere. A package that has no wheel for some target keeps its sdist, with what its build needs. What is built from
+    a pinned source is locked as ``libraries`` have it, by name. Raises
     :class:`LockError` when it has no sdist either.
     """
     everywhere = targets(pythons)
@@ -32,6 +36,10 @@ def lock_packages(
     for package in resolved:
         wanted = tuple(target for target in everywhere if target.fits(package.marker))
         if not wanted:
+            continue
+        marker = None if wanted == everywhere else package.marker
+        if package.name in libraries:
+            packages.append(replace(libraries[package.name], marker=marker))
             continue
         missing = without_wheel(package.wheels, wanted)
         if missing and package.sdist is None:
@@ -43,7 +51,7 @@ def lock_packages(
             LockedPackage(
                 name=package.name,
                 version=package.version,
-                marker=None if wanted == everywhere else package.marker,
+                marker=marker,
                 constraints=constraints_in_force(constraints, package.name, pythons),
                 wheels=usable_wheels(package.wheels, wanted),
                 sdist=package.sdist if missing else None,

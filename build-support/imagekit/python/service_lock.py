@@ -44,11 +44,20 @@ class BuildBackends(Protocol):
 
 
 @dataclass(frozen=True)
+class LibrarySource:
+    """The patched source of a library; ``place`` is the line of ``source-refs.yaml`` that pins it."""
+
+    component: str
+    source: SourceTree
+    place: str
+
+
+@dataclass(frozen=True)
 class LockRequest:
     """What a service's lock is made from.
 
     ``requirements`` name the project of ``source``, with its extras, and what is installed with it; ``pythons`` are the
-    interpreters of the lock, oldest first.
+    interpreters of the lock, oldest first. Those of ``libraries`` that the service depends on are built from source.
     """
 
     release: str
@@ -57,6 +66,7 @@ class LockRequest:
     source: SourceTree
     constraints: Constraints
     pythons: Tuple[str, ...]
+    libraries: Tuple[LibrarySource, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,13 +91,18 @@ class Locker:
         """
         what = f"the lock of {request.service} {request.release}"
         constraints = request.constraints.without(request.source.name)
-        preferred = tuple((package.name, package.version) for package in previous.packages) if previous else ()
+        preferred = (
+            tuple((package.name, package.version) for package in previous.packages if package.component is None)
+            if previous
+            else ()
+        )
         builds = _BuildRequires(self, constraints, request.pythons, preferred)
         own_requires, own_wheels = builds.lock(request.source)
         own = self.backends.metadata(request.source, own_wheels)
         metadata_wheel = write_metadata_wheel(
             self._fresh_folder(), request.source.name, request.source.version, own.text
         )
+        libraries = tuple(self._lock_library(library, builds) for library in request.libraries)
         requirements = resolvable_requirements(request, own, Path("input") / metadata_wheel.name)
         resolved = self.resolve(
             uv.Resolution(
@@ -98,6 +113,7 @@ class Locker:
                 ignoring=(canonicalize_name(request.source.name),),
                 preferred=preferred,
                 files=(metadata_wheel,),
+                sources=tuple(source for source, _ in libraries),
             )
         )
         packages = lock_packages(
@@ -106,6 +122,7 @@ class Locker:
             constraints=constraints,
             what=what,
             lock_build_requires=lambda package: builds.lock(self._sdist(package))[0],
+            libraries={locked.name: locked for _, locked in libraries},
         )
         return PythonLock(
             release=request.release,
@@ -120,6 +137,23 @@ class Locker:
             ),
             packages=packages,
         )
+
+    def _lock_library(
+        self, library: LibrarySource, builds: _BuildRequires
+    ) -> Tuple[uv.SourcePackage, LockedPackage]:
+        tree = library.source
+        build_requires, wheels = builds.lock(tree)
+        metadata = self.backends.metadata(tree, wheels)
+        wheel = write_metadata_wheel(self._fresh_folder(), tree.name, tree.version, metadata.text)
+        locked = LockedPackage(
+            name=canonicalize_name(tree.name),
+            version=tree.version,
+            component=library.component,
+            requires=metadata.requires,
+            extras=metadata.extras,
+            build_requires=build_requires,
+        )
+        return uv.SourcePackage(tree.name, tree.version, wheel, library.place), locked
 
     def resolve(self, resolution: uv.Resolution) -> Tuple[ResolvedPackage, ...]:
         return uv.resolve(resolution, self.uv_environment, self._fresh_folder(), self.run_uv)

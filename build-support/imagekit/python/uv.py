@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, Mapping, Optional, Sequence, Tuple
 
+from packaging.utils import canonicalize_name
+
 from imagekit.fetch.settings import FetchSettings
-from imagekit.python.constraints import Constraints
+from imagekit.python.constraints import Constraint, Constraints
 from imagekit.python.lock import LockError
 from imagekit.python.pylock import ResolvedPackage, parse_pylock
 from imagekit.sandbox.bwrap import Finished, Rootfs, run_in_rootfs
@@ -21,11 +23,30 @@ _UNKNOWN_EXTRA = re.compile(r"^warning: The package `([^`]*)` does not have an e
 
 
 @dataclass(frozen=True)
+class SourcePackage:
+    """A package that is taken from its own source wherever it is required: ``wheel`` says what it requires.
+
+    ``place`` is the line that pins it.
+    """
+
+    project: str
+    version: str
+    wheel: Path
+    place: str
+
+    @property
+    def name(self) -> str:
+        """The name that is compared (PEP 503)."""
+        return canonicalize_name(self.project)
+
+
+@dataclass(frozen=True)
 class Resolution:
     """What to resolve: ``requirements`` under ``constraints`` for ``python`` (the oldest one) and all newer ones.
 
     ``ignoring`` are packages left out of the answer; with ``wheels_only`` no package without wheels is considered;
-    ``preferred`` are versions to keep if they still fit; ``files`` are wheels that requirements name as ``input/<file>``.
+    ``preferred`` are versions to keep if they still fit; ``files`` are wheels that requirements name as ``input/<file>``;
+    the constraints of ``sources`` give way to them.
     """
 
     what: str
@@ -36,6 +57,16 @@ class Resolution:
     wheels_only: bool = False
     preferred: Tuple[Tuple[str, str], ...] = ()
     files: Tuple[Path, ...] = ()
+    sources: Tuple[SourcePackage, ...] = ()
+
+    def constraint_lines(self) -> str:
+        """The text of the constraints file: a source takes the place of the package's pins."""
+        constraints = self.constraints
+        for source in self.sources:
+            constraints = constraints.without(source.name)
+        return constraints.render() + "".join(
+            f"{source.project} @ ./input/{source.wheel.name}\n" for source in self.sources
+        )
 
 
 #: Runs uv with these arguments and this environment in a directory.
@@ -48,8 +79,9 @@ def resolve(resolution: Resolution, environment: Mapping[str, str], folder: Path
     Raises :class:`LockError` with uv's own explanation, and the places of the constraints that it mentions.
     """
     (folder / "requirements.in").write_text("".join(f"{line}\n" for line in resolution.requirements))
-    (folder / "constraints.txt").write_text(resolution.constraints.render())
-    for file in resolution.files:
+    (folder / "constraints.txt").write_text(resolution.constraint_lines())
+    (folder / "build-constraints.txt").write_text(resolution.constraints.render())
+    for file in (*resolution.files, *(source.wheel for source in resolution.sources)):
         (folder / "input").mkdir(exist_ok=True)
         shutil.copyfile(file, folder / "input" / file.name)
     if resolution.preferred:
@@ -79,7 +111,7 @@ def compile_arguments(resolution: Resolution) -> Tuple[str, ...]:
         "--constraints",
         "constraints.txt",
         "--build-constraints",
-        "constraints.txt",
+        "build-constraints.txt",
         *(("--only-binary", ":all:") if resolution.wheels_only else ()),
         "--no-python-downloads",
         "--no-progress",
@@ -128,13 +160,28 @@ def local_files(settings: FetchSettings) -> Tuple[Path, ...]:
 
 def explain_failure(resolution: Resolution, stderr: str) -> str:
     """uv's explanation, and which lines of which files the constraints in it come from."""
+    said = _plain(stderr)
+    built = {source.name for source in resolution.sources}
     mentioned = sorted(
-        f"  `{pin.requirement}` at {pin.place}"
+        f"  {_described(pin)}"
         for pin in resolution.constraints.pins
-        if re.search(rf"(?<![\w.-]){re.escape(pin.name)}={{2,3}}{re.escape(pin.version)}(?![\w.+-])", _plain(stderr))
+        if pin.name not in built
+        and re.search(rf"(?<![\w.-]){re.escape(pin.name)}={{2,3}}{re.escape(pin.version)}(?![\w.+-])", said)
+    )
+    mentioned += sorted(
+        f"  {source.project} {source.version}, whose source is pinned at {source.place}"
+        for source in resolution.sources
+        if re.search(rf"(?<![\w.-]){re.escape(source.name)}(?![\w.-])", said)
     )
     pins = "\nConstraints in it:\n" + "\n".join(mentioned) if mentioned else ""
     return f"{resolution.what} cannot be resolved. uv says:\n{stderr.strip()}{pins}"
+
+
+def _described(pin: Constraint) -> str:
+    if not pin.override:
+        return f"`{pin.requirement}` at {pin.place}"
+    replaced = f" that replaces {pin.replaces}" if pin.replaces is not None else ""
+    return f"`{pin.requirement}` at {pin.place}, an override{replaced}: correct it or delete the line"
 
 
 def run_on_host(uv: Path) -> RunUv:

@@ -55,6 +55,9 @@ def _configure_lock_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--release", required=True, help="OpenStack release, as 2025.2")
     parser.add_argument("--previous", type=Path, metavar="FILE", help="the lock so far; need not exist")
     parser.add_argument("--move", action="store_true", help="follow a branch, and accept a tag or sdist that changed")
+    parser.add_argument(
+        "--accept", default="lock again with --move", metavar="TEXT", help="how to accept it, for the refusal of it"
+    )
     parser.add_argument("--settings", required=True, type=Path, metavar="FILE", help="download settings (JSON)")
     parser.add_argument("--output", required=True, type=Path, metavar="FILE", help="the lock (JSON)")
 
@@ -75,6 +78,7 @@ def _lock_source(arguments: argparse.Namespace) -> None:
         settings=settings,
         client=Client(settings.http, credential_urls=settings.index_urls + settings.find_links),
         remote=lambda url: GitRemote(url, settings),
+        accept=arguments.accept,
     )
     write_source_lock(lock, arguments.output)
     print(f"{arguments.component} of {arguments.release}: {describe(lock.pin)}")

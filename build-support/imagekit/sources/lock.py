@@ -21,11 +21,12 @@ def lock_source(
     settings: FetchSettings,
     client: Client,
     remote: Callable[[str], GitRemote],
+    accept: str,
 ) -> SourceLock:
     """The lock of ``ref``; ``remote`` opens the repository at a URL.
 
     What ``previous`` has pinned stays, unless ``move``: a branch is not followed, and a tag or a release that is no
-    longer what it was is refused. Raises :class:`imagekit.errors.ImagekitError`.
+    longer what it was is refused; ``accept`` is what the user does to have it nevertheless. Raises :class:`imagekit.errors.ImagekitError`.
     """
     kept = previous.pin if previous is not None and made_from(previous, ref, release) else None
     pin: SourcePin
@@ -36,7 +37,7 @@ def lock_source(
     else:
         pin = _pin_git(ref, remote(ref.url))
     if kept is not None and not move:
-        _check_unmoved(ref, kept, pin)
+        _check_unmoved(ref, kept, pin, accept)
     return SourceLock(ref.component, release, pin)
 
 
@@ -47,16 +48,16 @@ def _pin_git(ref: GitRef, remote: GitRemote) -> GitPin:
     return GitPin(ref.project, version, ref.url, ref.ref, resolved.kind, resolved.commit)
 
 
-def _check_unmoved(ref: SourceRef, kept: SourcePin, pin: SourcePin) -> None:
+def _check_unmoved(ref: SourceRef, kept: SourcePin, pin: SourcePin, accept: str) -> None:
     if isinstance(kept, GitPin) and isinstance(pin, GitPin) and kept.commit != pin.commit:
         raise LockError(
             f"{ref.place}: the tag '{pin.ref}' of {pin.url} has moved from {kept.commit} to {pin.commit}. Tags do not "
-            "move; ask its maintainers why. To accept it, lock again with --move."
+            f"move; ask its maintainers why. To accept it, {accept}."
         )
     if isinstance(kept, SdistPin) and isinstance(pin, SdistPin) and kept.sha256 != pin.sha256:
         raise LockError(
             f"{ref.place}: {pin.filename} now has SHA-256 {pin.sha256}, but {kept.sha256} was locked. Releases do not "
-            "change; ask its maintainers why. To accept it, lock again with --move."
+            f"change; ask its maintainers why. To accept it, {accept}."
         )
 
 

@@ -16,9 +16,10 @@ import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Mapping, Union
+from typing import Mapping, Optional, Union
 
 import yaml
+from packaging.utils import canonicalize_name
 
 from imagekit.errors import ImagekitError
 
@@ -77,10 +78,16 @@ class SourceRefs:
     file: str
     refs: Mapping[str, SourceRef]
 
+    def find(self, component: str) -> Optional[SourceRef]:
+        """The ref of ``component``, in any spelling (PEP 503), if there is one."""
+        wanted = canonicalize_name(component)
+        return next((ref for name, ref in self.refs.items() if canonicalize_name(name) == wanted), None)
+
     def ref_of(self, component: str) -> SourceRef:
-        """The ref of ``component``; raises :class:`RefsError`."""
-        if component in self.refs:
-            return self.refs[component]
+        """The ref of ``component``, in any spelling; raises :class:`RefsError`."""
+        found = self.find(component)
+        if found is not None:
+            return found
         alike = difflib.get_close_matches(component, self.refs, n=1)
         hint = f" Did you mean '{alike[0]}'?" if alike else ""
         raise RefsError(
@@ -102,6 +109,7 @@ def parse_source_refs(text: str, file: str) -> SourceRefs:
     if not isinstance(document, yaml.MappingNode):
         raise RefsError(f"{_place(document, file)}: expected lines of the form 'component: ref'.")
     refs: dict[str, SourceRef] = {}
+    spelled: dict[str, str] = {}
     for key, value in document.value:
         component = _scalar(key, file, "a component")
         if not _COMPONENT.fullmatch(component):
@@ -109,10 +117,10 @@ def parse_source_refs(text: str, file: str) -> SourceRefs:
                 f"{_place(key, file)}: '{component}' is not the name of a component: use letters, digits, '.', '_' "
                 "and '-'."
             )
-        if component in refs:
+        first = spelled.setdefault(canonicalize_name(component), component)
+        if first in refs:
             raise RefsError(
-                f"{_place(key, file)}: '{component}' is there twice, first on line {refs[component].place.line}. "
-                "Remove one."
+                f"{_place(key, file)}: '{component}' is there twice, first on line {refs[first].place.line}. Remove one."
             )
         refs[component] = _source_ref(component, value, file)
     return SourceRefs(file, refs)
