@@ -16,6 +16,7 @@ from imagekit.python.lock import (
     Artifact,
     LockedPackage,
     LockError,
+    PinnedLibrary,
     PythonLock,
     RootPackage,
     SelectedPackage,
@@ -309,3 +310,67 @@ def test_an_override_of_a_package_that_nothing_holds_is_refused() -> None:
 def test_overrides_of_pinned_held_and_build_only_packages_are_accepted() -> None:
     effective = constraints("nova===1.0.0\n", overrides="nova===2.0.0\nuwsgi===2.0.31\nsetuptools===80.9.0\n")
     check_overrides_are_used(effective, (LOCK,))
+
+
+LIBRARY = LockedPackage(
+    "oslo-messaging", "17.1.0", component="oslo.messaging", requires=("pbr>=2.0.0",), extras=("kafka",),
+    build_requires=(SETUPTOOLS,),
+)  # fmt: skip
+LIBRARY_LOCK = replace(LOCK, packages=(*LOCK.packages[:2], LIBRARY, LOCK.packages[2]))
+PINNED = PinnedLibrary("oslo.messaging", "oslo.messaging", "17.1.0", "sources/oslo.messaging.json")
+
+
+def check_library(lock: PythonLock, *libraries: PinnedLibrary) -> None:
+    check_inputs(
+        lock,
+        release="2025.2",
+        service="keystone",
+        python="3.11",
+        requirements=("keystone[ldap]", "uwsgi"),
+        root_name="keystone",
+        root_version="28.0.0",
+        constraints=constraints(UPPER_CONSTRAINTS + "oslo.messaging===17.0.0\n"),
+        libraries=libraries,
+        origin=ORIGIN,
+        remedy=REMEDY,
+    )
+
+
+def test_a_library_is_locked_without_files_and_selected_as_its_source() -> None:
+    text = render_python_lock(LIBRARY_LOCK)
+    assert parse_python_lock(text, ORIGIN) == LIBRARY_LOCK
+    selected = {package.name: package for package in select(LIBRARY_LOCK, targets(("3.11",))[0], ORIGIN, REMEDY).packages}
+    library = selected["oslo-messaging"]
+    assert (library.component, library.artifact, library.is_wheel) == ("oslo.messaging", None, False)
+    assert [package.name for package in library.build_requires] == ["setuptools"]
+
+
+def test_the_constraint_of_a_library_gives_way_to_its_pin() -> None:
+    check_library(LIBRARY_LOCK, PINNED)
+
+
+@pytest.mark.parametrize(
+    "lock, libraries, reason",
+    [
+        (
+            LIBRARY_LOCK,
+            (replace(PINNED, version="17.2.0"),),
+            "it was made for oslo.messaging 17.1.0, but sources/oslo.messaging.json pins 17.2.0",
+        ),
+        (
+            LIBRARY_LOCK,
+            (),
+            "it was made when oslo.messaging was built from source, but source-refs.yaml of release 2025.2 has no ref for "
+            "it now",
+        ),
+        (
+            LOCK,
+            (PinnedLibrary("legacy_cgi", "legacy_cgi", "2.6.3", "sources/legacy_cgi.json"),),
+            "it takes legacy-cgi 2.6.3 from the package index, but sources/legacy_cgi.json pins the source of legacy_cgi",
+        ),
+    ],
+)
+def test_a_lock_of_another_library_is_stale(lock: PythonLock, libraries: Tuple[PinnedLibrary, ...], reason: str) -> None:
+    with pytest.raises(LockError) as refusal:
+        check_library(lock, *libraries)
+    assert str(refusal.value) == f"{ORIGIN} is stale: {reason}. {REMEDY}"

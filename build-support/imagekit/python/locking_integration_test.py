@@ -23,7 +23,7 @@ import pytest
 
 from imagekit.fetch.settings import FetchSettings, HttpSettings
 from imagekit.python.backend import SourceTree
-from imagekit.python.constraints import Constraints, parse_upper_constraints
+from imagekit.python.constraints import Constraints, apply_overrides, parse_overrides, parse_upper_constraints
 from imagekit.python.lock import LockedPackage, LockError, PythonLock, parse_python_lock, render_python_lock
 from imagekit.python.locking_cli import interpreter_of, make_locker
 from imagekit.python.service_lock import LockRequest
@@ -180,8 +180,11 @@ def lock(tmp_path: Path, index: Index) -> Lock:
     folder.mkdir()
     locker = make_locker(settings, uv_executable(), Rootfs(Path("/"), "sha256:host"), folder)
 
-    def run(*requirements: str, constraints: str = "alpha===1.0\n") -> PythonLock:
-        pins: Constraints = parse_upper_constraints(constraints, "upper-constraints.txt")
+    def run(*requirements: str, constraints: str = "alpha===1.0\n", overrides: str = "") -> PythonLock:
+        pins: Constraints = apply_overrides(
+            parse_upper_constraints(constraints, "upper-constraints.txt"),
+            parse_overrides(overrides, "constraint-overrides.txt"),
+        )
         tree = SourceTree("service", "7.0", source)
         return locker.lock(LockRequest("2025.2", "service", requirements, tree, pins, (python,)))
 
@@ -225,6 +228,17 @@ def test_a_contradiction_names_the_constraint_in_it_and_its_line(lock: Lock) -> 
     message = str(refusal.value)
     assert message.startswith("the lock of service 2025.2 cannot be resolved. uv says:\nerror: No solution found")
     assert message.endswith("\nConstraints in it:\n  `alpha===1.0` at upper-constraints.txt:2")
+
+
+def test_an_override_that_nothing_fits_is_named_with_its_line(index: Index, lock: Lock) -> None:
+    with pytest.raises(LockError) as refusal:
+        lock("service", overrides="# a version that was never released\nalpha===9.9\n")
+    message = str(refusal.value)
+    assert "there is no version of alpha==" in message
+    assert message.endswith(
+        "\nConstraints in it:\n  `alpha===9.9` at constraint-overrides.txt:2, an override that replaces 1.0: correct it or "
+        "delete the line"
+    )
 
 
 def test_a_package_that_no_index_has_is_refused_with_its_name(lock: Lock) -> None:

@@ -52,6 +52,7 @@ def test_uv_gets_requirements_constraints_preferences_and_files(tmp_path: Path) 
     assert fake.files == {
         "requirements.in": "bcrypt\nrequests\n",
         "constraints.txt": "bcrypt-tool===4.0.1\nbcrypt===4.0.1\nrequests===2.32.4\n",
+        "build-constraints.txt": "bcrypt-tool===4.0.1\nbcrypt===4.0.1\nrequests===2.32.4\n",
         "input/keystone-28.0.0-py3-none-any.whl": "wheel",
         "pylock.toml": (
             'lock-version = "1.0"\ncreated-by = "imagekit"\n\n[[packages]]\nname = "uwsgi"\nversion = "2.0.30"\n'
@@ -62,7 +63,7 @@ def test_uv_gets_requirements_constraints_preferences_and_files(tmp_path: Path) 
 def test_the_command_line_of_uv() -> None:
     assert uv.compile_arguments(resolution()) == (
         "pip", "compile", "--universal", "--python-version", "3.11", "--format", "pylock.toml",
-        "--constraints", "constraints.txt", "--build-constraints", "constraints.txt",
+        "--constraints", "constraints.txt", "--build-constraints", "build-constraints.txt",
         "--no-python-downloads", "--no-progress", "--color", "never", "--output-file", "pylock.toml", "requirements.in",
     )  # fmt: skip
     wheels_only = uv.Resolution("", (), Constraints("", ()), "3.9", wheels_only=True)

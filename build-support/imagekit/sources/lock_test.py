@@ -54,7 +54,7 @@ def lock(
         assert url == remote.url
         return remote
 
-    return lock_source(ref, "2025.2", previous, move, FetchSettings(index_url), Client(HttpSettings()), opened)
+    return lock_source(ref, "2025.2", previous, move, FetchSettings(index_url), Client(HttpSettings()), opened, "move it")
 
 
 def git_lock(ref: GitRef, kind: RefKind, commit: str, version: str) -> SourceLock:
@@ -105,7 +105,7 @@ def test_a_tag_that_moved_is_refused_unless_accepted() -> None:
 
     assert str(error.value) == (
         f"source-refs.yaml:1: the tag '28.0.0' of https://git.example/keystone has moved from {OLD} to {NEW}. Tags do "
-        "not move; ask its maintainers why. To accept it, lock again with --move."
+        "not move; ask its maintainers why. To accept it, move it."
     )
     assert lock(TAG, FakeRemote(OLD), previous) == previous
     assert lock(TAG, FakeRemote(NEW), previous, move=True) == git_lock(TAG, RefKind.TAG, NEW, "28.0.0")
@@ -126,7 +126,7 @@ def test_an_sdist_that_changed_is_refused_unless_accepted(tmp_path: Path) -> Non
 
     assert str(error.value) == (
         f"source-refs.yaml:1: keystone-28.0.0.tar.gz now has SHA-256 {new}, but {old} was locked. Releases do not "
-        "change; ask its maintainers why. To accept it, lock again with --move."
+        "change; ask its maintainers why. To accept it, move it."
     )
     assert lock(SDIST, previous=previous, move=True, index_url=url) == renewed
     assert lock(SDIST, previous=renewed, index_url=url) == renewed

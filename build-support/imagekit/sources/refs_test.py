@@ -90,6 +90,10 @@ def test_a_missing_component_is_named_with_the_one_alike() -> None:
             "nova:\n  ref: 32.1.0\n  url: https://git.example/nova",
             f"{FILE}:3: 'nova' has the unknown key 'url'. Known keys: git, project, ref.",
         ),
+        (
+            "glance-store: 5.2.0\nglance_store: 5.3.0",
+            f"{FILE}:2: 'glance_store' is there twice, first on line 1. Remove one.",
+        ),
         ("nova: {ref: 1, ref: 2}", f"{FILE}:1: 'nova' has the key 'ref' twice. Remove one."),
         (
             "nova: {git: https://git.example/nova}",

@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, Tuple, Union
 
-from imagekit.sources.pin import parse_source_lock
+from imagekit.python.lock import parse_python_lock
+from imagekit.sources.pin import SourcePin, parse_source_lock
+from packaging.utils import canonicalize_name
 from pants.core.goals.generate_lockfiles import (
     GenerateLockfile,
     GenerateLockfileResult,
@@ -40,7 +42,15 @@ from c5c3.util_rules.image import (
     environment_request,
 )
 from c5c3.util_rules.layers import Rootfs, RootfsRequest
-from c5c3.util_rules.python import CONSTRAINTS_FILE, OVERRIDES_FILE, PythonEnvironmentRequest
+from c5c3.util_rules.python import (
+    CONSTRAINTS_FILE,
+    OVERRIDES_FILE,
+    PythonEnvironmentRequest,
+    ReleaseLocks,
+    ReleaseLocksRequest,
+    UsedLibraries,
+    UsedLibrariesRequest,
+)
 from c5c3.util_rules.required_file import RequiredFile, RequiredFileRequest
 from c5c3.util_rules.source import (
     REFS_FILE,
@@ -50,6 +60,8 @@ from c5c3.util_rules.source import (
     Patches,
     PatchesRequest,
     PatchSourceRequest,
+    ReleaseRefs,
+    ReleaseRefsRequest,
 )
 from c5c3.util_rules.step import Step, StepResult
 from c5c3.util_rules.tools import TOOLS_LOCK, UvWheel
@@ -82,6 +94,13 @@ class GenerateServiceLock(GenerateLockfile):
 
 
 @dataclass(frozen=True)
+class GenerateLibraryLocks(GenerateLockfile):
+    """The pin of a library, and the locks of the services that hold it."""
+
+    services: Tuple[GenerateServiceLock, ...]
+
+
+@dataclass(frozen=True)
 class GenerateToolsLock(GenerateLockfile):
     """The lock of imagekit's own tools."""
 
@@ -90,16 +109,19 @@ class LockConflictError(Exception):
     """Two images want different things of one lock."""
 
 
+ImageLock = Union[GenerateDebLock, GenerateLibraryLocks, GenerateServiceLock, GenerateToolsLock]
+
+
 @dataclass(frozen=True)
 class AllLocks:
     """Every lock of this tree, by the name of its resolve."""
 
-    by_resolve: FrozenDict[str, Union[GenerateDebLock, GenerateServiceLock, GenerateToolsLock]]
+    by_resolve: FrozenDict[str, ImageLock]
 
 
 @rule(desc="Find all locks", level=LogLevel.DEBUG)
 async def find_locks(all_targets: AllTargets) -> AllLocks:
-    locks: "Dict[str, Union[GenerateDebLock, GenerateServiceLock, GenerateToolsLock]]" = {
+    locks: Dict[str, ImageLock] = {
         TOOLS_RESOLVE: GenerateToolsLock(resolve_name=TOOLS_RESOLVE, lockfile_dest=TOOLS_LOCK, diff=False)
     }
     wanted_by: Dict[str, Address] = {}
@@ -146,6 +168,23 @@ async def find_locks(all_targets: AllTargets) -> AllLocks:
                     f"{lock.resolve_name!r}. Give one of them a `system_lock` (or a `component`) of its own."
                 )
             wanted_by.setdefault(lock.resolve_name, target.address)
+    services = [lock for lock in locks.values() if isinstance(lock, GenerateServiceLock)]
+    for name in sorted({service.environment.release for service in services}):
+        of_release = [service for service in services if service.environment.release == name]
+        refs = await Get(ReleaseRefs, ReleaseRefsRequest(name, of_release[0].environment.owner))
+        on_disk = await Get(ReleaseLocks, ReleaseLocksRequest(refs))
+        for library in refs.libraries:
+            project = canonicalize_name(library.project)
+            users = {
+                lock.service
+                for lock in on_disk.by_path.values()
+                if any(package.name == project for package in lock.packages)
+            }
+            holding = tuple(service for service in of_release if service.environment.component in users)
+            if holding:
+                resolve = f"{name}/{library.component}"
+                pin_path = refs.release.path(f"sources/{library.component}.json")
+                locks[resolve] = GenerateLibraryLocks(resolve, pin_path, False, holding)
     return AllLocks(FrozenDict(locks))
 
 
@@ -201,48 +240,106 @@ async def generate_deb_lock(request: GenerateDebLock) -> GenerateLockfileResult:
     return GenerateLockfileResult(result.output, request.resolve_name, request.lockfile_dest)
 
 
-@rule
-async def generate_service_lock(request: GenerateServiceLock, uv: UvWheel) -> GenerateLockfileResult:
-    environment = request.environment
-    ref = await Get(ComponentRef, ComponentRequest, environment.component_request)
-    release = ref.release
-    lock_path = release.path(f"locks/{environment.component}.lock.json")
-    refs_path, constraints_path = release.path(REFS_FILE), release.path(CONSTRAINTS_FILE)
-    overrides_path = release.path(OVERRIDES_FILE)
+@dataclass(frozen=True)
+class PinSourceRequest:
+    """The source of ``component`` as its ref says now, for a lock of the target ``wanted_by``.
 
-    previous_pin = await Get(Digest, PathGlobs([ref.pin_path]))
+    ``move`` resolves a branch anew, instead of keeping the commit that the last pin recorded.
+    """
+
+    component: str
+    release: str
+    wanted_by: Address
+    move: bool
+
+
+@dataclass(frozen=True)
+class PinnedSource:
+    """A pin, in a file of ``pin_digest``, and the patched tree: for the network, not from the files on disk.
+
+    ``source_digest`` holds the tree at a path of its own, for a step that takes several.
+    """
+
+    component: str
+    pin: SourcePin
+    place: str
+    pin_digest: Digest
+    patched: PatchedSource
+    source_digest: Digest
+
+    @property
+    def folder(self) -> str:
+        """Where the tree lies in ``source_digest``."""
+        return f"libraries/{self.component}"
+
+    @property
+    def lock_arguments(self) -> Tuple[str, ...]:
+        """The arguments that give the source, a library's, to the step that locks."""
+        path = f"{self.folder}/{self.patched.path}"
+        return ("--library", self.component, self.pin.project, self.pin.version, path, self.place)
+
+
+@rule
+async def pin_source(request: PinSourceRequest) -> PinnedSource:
+    found = await Get(ComponentRef, ComponentRequest(request.component, request.release, request.wanted_by))
+    refs_path, pin_path = found.release.path(REFS_FILE), found.pin_path
+    component = found.ref.component
+    previous_pin = await Get(Digest, PathGlobs([pin_path]))
     pinned = await Get(
         StepResult,
         Step(
             "lock-source",
             (
-                f"--component={environment.component}",
+                f"--component={component}",
                 f"--refs={refs_path}",
-                f"--release={release.name}",
-                f"--previous={_PREVIOUS}/{ref.pin_path}",
+                f"--release={request.release}",
+                f"--previous={_PREVIOUS}/{pin_path}",
                 *(("--move",) if request.move else ()),
+                f"--accept=run `./pants update-sources {request.wanted_by.spec_path}::`",
                 f"--settings={FETCH_SETTINGS}",
-                f"--output={ref.pin_path}",
+                f"--output={pin_path}",
             ),
-            description=f"Pin the source of {request.resolve_name}",
+            description=f"Pin the source of {request.release}/{component}",
             inputs=await Get(
                 Digest,
                 MergeDigests(
                     [await Get(Digest, PathGlobs([refs_path])), await Get(Digest, AddPrefix(previous_pin, _PREVIOUS))]
                 ),
             ),
-            output_files=(ref.pin_path,),
+            output_files=(pin_path,),
             level=LogLevel.INFO,
             cache_scope=ProcessCacheScope.PER_SESSION,
         ),
     )
-    pin_contents = await Get(DigestContents, Digest, pinned.output)
-    pin = parse_source_lock(pin_contents[0].content.decode(), ref.pin_path).pin
-    patches = await Get(Patches, PatchesRequest(environment.component, release.name))
-    patched, builder = await MultiGet(
-        Get(PatchedSource, PatchSourceRequest(environment.component, release.name, pin, patches)),
-        Get(ImageLayers, ImageLayersRequest(request.builder)),
+    contents = await Get(DigestContents, Digest, pinned.output)
+    pin = parse_source_lock(contents[0].content.decode(), pin_path).pin
+    patches = await Get(Patches, PatchesRequest(component, request.release))
+    patched = await Get(PatchedSource, PatchSourceRequest(component, request.release, pin, patches))
+    return PinnedSource(
+        component,
+        pin,
+        str(found.ref.place),
+        pinned.output,
+        patched,
+        await Get(Digest, AddPrefix(patched.digest, f"libraries/{component}")),
     )
+
+
+@rule
+async def generate_service_lock(request: GenerateServiceLock, uv: UvWheel) -> GenerateLockfileResult:
+    environment = request.environment
+    ref = await Get(ComponentRef, ComponentRequest, environment.component_request)
+    release = ref.release
+    lock_path = release.path(f"locks/{environment.component}.lock.json")
+    constraints_path, overrides_path = release.path(CONSTRAINTS_FILE), release.path(OVERRIDES_FILE)
+
+    refs = await Get(ReleaseRefs, ReleaseRefsRequest(release.name, environment.owner))
+    own, *libraries = await MultiGet(
+        Get(PinnedSource, PinSourceRequest(component, release.name, environment.owner, request.move))
+        for component in (environment.component, *(library.component for library in refs.libraries))
+    )
+    pin, patched = own.pin, own.patched
+    builder = await Get(ImageLayers, ImageLayersRequest(request.builder))
     rootfs, constraints = await MultiGet(
         Get(Rootfs, RootfsRequest(builder.layers)),
         Get(Digest, PathGlobs([constraints_path, overrides_path])),
@@ -261,6 +358,7 @@ async def generate_service_lock(request: GenerateServiceLock, uv: UvWheel) -> Ge
                 f"--source={patched.path}",
                 f"--project={pin.project}",
                 f"--version={pin.version}",
+                *(argument for library in libraries for argument in library.lock_arguments),
                 f"--constraints={constraints_path}",
                 f"--overrides={overrides_path}",
                 *(f"--other-lock={_PREVIOUS}/{path}" for path in locks.files if path != lock_path),
@@ -271,14 +369,41 @@ async def generate_service_lock(request: GenerateServiceLock, uv: UvWheel) -> Ge
                 f"--output={lock_path}",
             ),
             description=f"Lock the Python packages of {request.resolve_name}",
-            inputs=await Get(Digest, MergeDigests([patched.digest, rootfs.digest, constraints, previous_locks, uv.digest])),
+            inputs=await Get(
+                Digest,
+                MergeDigests(
+                    [
+                        patched.digest,
+                        *(library.source_digest for library in libraries),
+                        rootfs.digest,
+                        constraints,
+                        previous_locks,
+                        uv.digest,
+                    ]
+                ),
+            ),
             output_files=(lock_path,),
             level=LogLevel.INFO,
             cache_scope=ProcessCacheScope.PER_SESSION,
         ),
     )
+    made = await Get(DigestContents, Digest, result.output)
+    lock = parse_python_lock(made[0].content.decode(), lock_path)
+    await Get(UsedLibraries, UsedLibrariesRequest(refs, lock))
+    held = {package.component for package in lock.packages}
+    pins = [own.pin_digest, *(library.pin_digest for library in libraries if library.component in held)]
     return GenerateLockfileResult(
-        await Get(Digest, MergeDigests([pinned.output, result.output])), request.resolve_name, lock_path
+        await Get(Digest, MergeDigests([*pins, result.output])), request.resolve_name, lock_path
+    )
+
+
+@rule
+async def generate_library_locks(request: GenerateLibraryLocks) -> GenerateLockfileResult:
+    results = await MultiGet(
+        Get(GenerateLockfileResult, GenerateServiceLock, service) for service in request.services
+    )
+    return GenerateLockfileResult(
+        await Get(Digest, MergeDigests(result.digest for result in results)), request.resolve_name, request.lockfile_dest
     )
 
 
@@ -315,5 +440,10 @@ def rules():
         *collect_rules(),
         UnionRule(KnownUserResolveNamesRequest, KnownImageLocksRequest),
         UnionRule(RequestedUserResolveNames, RequestedImageLocks),
-        *(UnionRule(GenerateLockfile, lock) for lock in (GenerateDebLock, GenerateServiceLock, GenerateToolsLock)),
+        *(UnionRule(GenerateLockfile, lock) for lock in (
+                GenerateDebLock,
+                GenerateLibraryLocks,
+                GenerateServiceLock,
+                GenerateToolsLock,
+            )),
     )

@@ -10,7 +10,9 @@ import os
 from dataclasses import dataclass
 from typing import List
 
+from imagekit.python.lock import parse_python_lock
 from pants.engine.addresses import Address, Addresses, UnparsedAddressInputs
+from pants.engine.fs import DigestContents, PathGlobs
 from pants.engine.internals.selectors import Get
 from pants.engine.rules import collect_rules, rule
 from pants.engine.target import (
@@ -34,6 +36,7 @@ from c5c3.target_types import (
     SystemPackagesField,
 )
 from c5c3.util_rules.image import system_lock_name
+from c5c3.util_rules.source import lock_command
 from c5c3.util_rules.targets import AllPatchSets, AllReleases
 
 
@@ -79,13 +82,24 @@ async def infer_image_dependencies(
         found.append(distribution.create_generated(os.path.join("locks", f"{system_lock_name(target)}.lock.json")))
     release_name, component = target[ReleaseField].value, target[ComponentField].value
     if release_name and component:
-        files = releases.get(release_name, target.address).files
-        found.extend(
-            files[name] for name in (f"sources/{component}.json", f"locks/{component}.lock.json") if name in files
-        )
-        patch_set = patch_sets.get(component, release_name)
-        if patch_set is not None:
-            found.append(patch_set.address)
+        release = releases.get(release_name, target.address)
+        files = release.files
+        lock_path = f"locks/{component}.lock.json"
+        components = [component]
+        if lock_path in files:
+            found.append(files[lock_path])
+            path = release.path(lock_path)
+            contents = await Get(DigestContents, PathGlobs([path]))
+            lock = parse_python_lock(
+                contents[0].content.decode(), path, f"Run `{lock_command(release_name, component)}`."
+            )
+            components += [package.component for package in lock.packages if package.component is not None]
+        for name in components:
+            if f"sources/{name}.json" in files:
+                found.append(files[f"sources/{name}.json"])
+            patch_set = patch_sets.get(name, release_name)
+            if patch_set is not None:
+                found.append(patch_set.address)
     return InferredDependencies(sorted(set(found)))
 
 

@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Tuple
+from typing import Optional, Tuple
 
 from imagekit.python.constraints import apply_overrides, parse_overrides, parse_upper_constraints
-from imagekit.python.lock import PythonLock, SelectedPackage, check_inputs, parse_python_lock, select
+from imagekit.python.lock import (
+    PatchedLibrary,
+    PinnedLibrary,
+    PythonLock,
+    SelectedPackage,
+    check_inputs,
+    check_libraries_are_used,
+    parse_python_lock,
+    select,
+)
+from packaging.utils import canonicalize_name
 from pants.engine.addresses import Address
 from pants.engine.fs import Digest, DigestContents, MergeDigests, PathGlobs, RemovePrefix, Snapshot
 from pants.engine.internals.selectors import Get, MultiGet
 from pants.engine.platform import Platform
 from pants.engine.rules import collect_rules, rule
+from pants.util.frozendict import FrozenDict
 from pants.util.logging import LogLevel
 
 from c5c3.util_rules.debian import Distribution
 from c5c3.util_rules.fetched import FetchedFile, PythonFileRequest
 from c5c3.util_rules.layers import LayerBlob, LayerRequest, Piece, Rootfs, RootfsRequest
 from c5c3.util_rules.required_file import RequiredFile, RequiredFileRequest
-from c5c3.util_rules.source import ComponentRequest, PatchedSource, Source
+from c5c3.util_rules.source import (
+    AllImageComponents,
+    ComponentRequest,
+    PatchedSource,
+    ReleaseRefs,
+    ReleaseRefsRequest,
+    Source,
+)
 from c5c3.util_rules.step import Step, StepResult
-from c5c3.util_rules.targets import AllReleases
+from c5c3.util_rules.targets import AllPatchSets
 
 CONSTRAINTS_FILE = "upper-constraints.txt"
 OVERRIDES_FILE = "constraint-overrides.txt"
@@ -57,9 +75,65 @@ class PythonLockRequest:
 
 @dataclass(frozen=True)
 class LoadedPythonLock:
+    """``libraries`` are the sources that packages of the lock are built from, by the package's name."""
+
     lock: PythonLock
     path: str
     remedy: str
+    libraries: FrozenDict[str, Source]
+
+
+@dataclass(frozen=True)
+class ReleaseLocksRequest:
+    """The locks of all services of a release."""
+
+    refs: ReleaseRefs
+
+
+@dataclass(frozen=True)
+class ReleaseLocks:
+    """The locks that are there, by path; ``complete`` where every image of the release has its own."""
+
+    by_path: FrozenDict[str, PythonLock]
+    complete: bool
+
+
+@rule
+async def read_release_locks(request: ReleaseLocksRequest, images: AllImageComponents) -> ReleaseLocks:
+    release = request.refs.release
+    contents = await Get(DigestContents, PathGlobs([release.path("locks/*.lock.json")]))
+    locks = {file.path: parse_python_lock(file.content.decode(), file.path) for file in contents}
+    built = {name for of_release, name in images.names if of_release == release.name}
+    locked = {canonicalize_name(lock.service) for lock in locks.values()}
+    return ReleaseLocks(FrozenDict(locks), built <= locked)
+
+
+@dataclass(frozen=True)
+class UsedLibrariesRequest:
+    """Whether every patched library of the release is in a lock: in ``also`` or in one of those on disk."""
+
+    refs: ReleaseRefs
+    also: Optional[PythonLock] = None
+
+
+@dataclass(frozen=True)
+class UsedLibraries:
+    """That it is so."""
+
+
+@rule
+async def check_used_libraries(request: UsedLibrariesRequest, patch_sets: AllPatchSets) -> UsedLibraries:
+    release = request.refs.release.name
+    patched = [
+        PatchedLibrary(ref.component, ref.project, release, str(patch_set.address))
+        for ref in request.refs.libraries
+        for patch_set in (patch_sets.get(ref.component, release),)
+        if patch_set is not None
+    ]
+    locks = await Get(ReleaseLocks, ReleaseLocksRequest(request.refs))
+    if patched and locks.complete:
+        check_libraries_are_used(patched, [*locks.by_path.values(), *([request.also] if request.also else ())])
+    return UsedLibraries()
 
 
 def lock_remedy(environment: PythonEnvironmentRequest) -> str:
@@ -69,9 +143,10 @@ def lock_remedy(environment: PythonEnvironmentRequest) -> str:
 
 
 @rule
-async def load_python_lock(request: PythonLockRequest, releases: AllReleases) -> LoadedPythonLock:
+async def load_python_lock(request: PythonLockRequest) -> LoadedPythonLock:
     environment = request.environment
-    release = releases.get(environment.release, environment.owner)
+    refs = await Get(ReleaseRefs, ReleaseRefsRequest(environment.release, environment.owner))
+    release = refs.release
     path = release.path(f"locks/{environment.component}.lock.json")
     constraints_path, overrides_path = release.path(CONSTRAINTS_FILE), release.path(OVERRIDES_FILE)
     remedy = lock_remedy(environment)
@@ -92,6 +167,11 @@ async def load_python_lock(request: PythonLockRequest, releases: AllReleases) ->
         Get(DigestContents, PathGlobs([overrides_path])),
     )
     lock = parse_python_lock(file.text, path, remedy)
+    held = {package.name for package in lock.packages}
+    used = [ref for ref in refs.libraries if canonicalize_name(ref.project) in held]
+    libraries = await MultiGet(
+        Get(Source, ComponentRequest(ref.component, release.name, environment.owner)) for ref in used
+    )
     in_force = parse_upper_constraints(constraints.text, constraints_path)
     if overrides:
         in_force = apply_overrides(in_force, parse_overrides(overrides[0].content.decode(), overrides_path))
@@ -104,10 +184,25 @@ async def load_python_lock(request: PythonLockRequest, releases: AllReleases) ->
         root_name=source.pin.project,
         root_version=source.version,
         constraints=in_force,
+        libraries=[
+            PinnedLibrary(
+                library.component,
+                library.pin.project,
+                library.version,
+                release.path(f"sources/{library.component}.json"),
+            )
+            for library in libraries
+        ],
         origin=path,
         remedy=remedy,
     )
-    return LoadedPythonLock(lock, path, remedy)
+    await Get(UsedLibraries, UsedLibrariesRequest(refs))
+    return LoadedPythonLock(
+        lock,
+        path,
+        remedy,
+        FrozenDict({canonicalize_name(library.pin.project): library for library in libraries}),
+    )
 
 
 @dataclass(frozen=True)
@@ -147,10 +242,11 @@ class BuildWheelRequest:
 
 @dataclass(frozen=True)
 class SelectedWheelRequest:
-    """The wheel of a locked package: fetched, or built from its sdist."""
+    """The wheel of a locked package: fetched, built from its sdist, or built from ``library``, its pinned source."""
 
     package: SelectedPackage
     toolchain: Toolchain
+    library: Optional[Source] = None
 
 
 @rule
@@ -191,6 +287,24 @@ async def build_wheel(request: BuildWheelRequest) -> Wheel:
 @rule
 async def select_wheel(request: SelectedWheelRequest) -> Wheel:
     package = request.package
+    if request.library is not None:
+        patched = await Get(PatchedSource, Source, request.library)
+        return await Get(
+            Wheel,
+            BuildWheelRequest(
+                package.name,
+                package.version,
+                patched.path,
+                patched.digest,
+                package.build_requires,
+                request.toolchain,
+                package.requires,
+                package.extras,
+                # Not that of some service's lock: the wheel is built once for all of them.
+                f"Run `{request.library.remedy}`.",
+            ),
+        )
+    assert package.artifact is not None
     fetched = await Get(FetchedFile, PythonFileRequest(package.name, package.artifact))
     if package.is_wheel:
         return Wheel(fetched.path, fetched.digest)
@@ -239,11 +353,12 @@ class LockedPackageRequest:
 
     package: SelectedPackage
     toolchain: Toolchain
+    library: Optional[Source] = None
 
 
 @rule
 async def install_locked_package(request: LockedPackageRequest) -> Piece:
-    wheel = await Get(Wheel, SelectedWheelRequest(request.package, request.toolchain))
+    wheel = await Get(Wheel, SelectedWheelRequest(request.package, request.toolchain, request.library))
     return await Get(Piece, InstallWheelRequest(wheel, request.package.name, request.toolchain))
 
 
@@ -293,10 +408,14 @@ class PythonLayersRequest:
 
 @dataclass(frozen=True)
 class PythonLayers:
-    """Bottom to top: the skeleton, the locked packages, the component's own wheel."""
+    """Bottom to top: the skeleton, the locked packages, the component's own wheel.
+
+    ``libraries`` are the sources of the locked packages that are built from one, by the package's name.
+    """
 
     layers: Tuple[LayerBlob, ...]
     source: Source
+    libraries: FrozenDict[str, Source]
 
 
 @rule(desc="Build a virtual environment", level=LogLevel.DEBUG)
@@ -324,7 +443,10 @@ async def build_python_layers(request: PythonLayersRequest, platform: Platform) 
     own_piece, *pieces = await MultiGet(
         [
             Get(Piece, OwnPackageRequest(own_wheel, environment.exclude_tests)),
-            *(Get(Piece, LockedPackageRequest(package, toolchain)) for package in packages),
+            *(
+                Get(Piece, LockedPackageRequest(package, toolchain, loaded.libraries.get(package.name)))
+                for package in packages
+            ),
         ]
     )
     layers = await MultiGet(
@@ -332,7 +454,7 @@ async def build_python_layers(request: PythonLayersRequest, platform: Platform) 
         Get(LayerBlob, LayerRequest(tuple(pieces), "c5c3: Python packages")),
         Get(LayerBlob, LayerRequest((own_piece,), f"c5c3: {environment.component} {source.tag}")),
     )
-    return PythonLayers(layers, source)
+    return PythonLayers(layers, source, loaded.libraries)
 
 
 def rules():

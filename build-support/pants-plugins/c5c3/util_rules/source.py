@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Tuple
+from typing import FrozenSet, Tuple
 
 from imagekit.python.lock import Artifact
 from imagekit.sources.pin import GitPin, SdistPin, SourcePin, check_source_lock, parse_source_lock
-from imagekit.sources.refs import SourceRef, parse_source_refs
+from imagekit.sources.refs import SourceRef, SourceRefs, parse_source_refs
+from packaging.utils import canonicalize_name
 from pants.engine.addresses import Address
 from pants.engine.fs import Digest, MergeDigests, PathGlobs, Snapshot
 from pants.engine.internals.selectors import Get, MultiGet
 from pants.engine.rules import collect_rules, rule
-from pants.engine.target import HydratedSources, HydrateSourcesRequest
+from pants.engine.target import AllTargets, HydratedSources, HydrateSourcesRequest
+from pants.util.frozendict import FrozenDict
 from pants.util.logging import LogLevel
 
-from c5c3.target_types import PatchesField
+from c5c3.target_types import ComponentField, DockerImage, PatchesField, ReleaseField
 from c5c3.util_rules.fetched import FetchedFile, GitSourceRequest, PythonFileRequest
 from c5c3.util_rules.required_file import RequiredFile, RequiredFileRequest
 from c5c3.util_rules.step import Step, StepResult
@@ -45,8 +47,54 @@ class ComponentRef:
     remedy: str
 
 
+def lock_command(release: str, component: str) -> str:
+    """The command that makes the locks of a service, or of the services that use a library."""
+    return f"./pants generate-lockfiles --resolve={release}/{component}"
+
+
+class MissingRefError(Exception):
+    """A target or a patch is for a component that the release does not pin."""
+
+
+@dataclass(frozen=True)
+class AllImageComponents:
+    """The components that images are built of, as pairs of release and PEP 503 name."""
+
+    names: FrozenSet[Tuple[str, str]]
+
+
+@rule(desc="Find the components that images are built of", level=LogLevel.DEBUG)
+async def find_image_components(all_targets: AllTargets) -> AllImageComponents:
+    return AllImageComponents(
+        frozenset(
+            (target[ReleaseField].value, canonicalize_name(target[ComponentField].value or target.address.target_name))
+            for target in all_targets
+            if isinstance(target, DockerImage) and target[ReleaseField].value
+        )
+    )
+
+
+@dataclass(frozen=True)
+class ReleaseRefsRequest:
+    """The references of ``release``, wanted by the target ``wanted_by``."""
+
+    release: str
+    wanted_by: Address
+
+
+@dataclass(frozen=True)
+class ReleaseRefs:
+    """What a release pins. ``libraries`` are the components that no image is built of: what services may depend on."""
+
+    release: Release
+    refs: SourceRefs
+    libraries: Tuple[SourceRef, ...]
+
+
 @rule
-async def find_component_ref(request: ComponentRequest, releases: AllReleases) -> ComponentRef:
+async def read_release_refs(
+    request: ReleaseRefsRequest, releases: AllReleases, patch_sets: AllPatchSets, images: AllImageComponents
+) -> ReleaseRefs:
     release = releases.get(request.release, request.wanted_by)
     path = release.path(REFS_FILE)
     file = await Get(
@@ -54,15 +102,44 @@ async def find_component_ref(request: ComponentRequest, releases: AllReleases) -
         RequiredFileRequest(
             path,
             f"the source references of release {release.name}",
-            f"Write it, with a line such as `{request.component}: \"<version>\"`.",
+            "Write it, with a line such as `keystone: \"<version>\"` for each component.",
         ),
     )
-    refs = parse_source_refs(file.text, path)
-    return ComponentRef(
+    parsed = parse_source_refs(file.text, path)
+    refs = SourceRefs(parsed.file, FrozenDict(parsed.refs))
+    for patch_set in patch_sets.of_release(release.name):
+        component = patch_set[ComponentField].value
+        if component and refs.find(component) is None:
+            raise MissingRefError(
+                f"{patch_set.address} patches {component} for {release.name}, but {path} has no ref for it. Add a line "
+                f"such as `{component}: \"<version>\"`, or correct the name of the patches' folder."
+            )
+    return ReleaseRefs(
         release,
-        refs.ref_of(request.component),
-        release.path(f"sources/{request.component}.json"),
-        f"./pants generate-lockfiles --resolve={release.name}/{request.component}",
+        refs,
+        tuple(
+            ref
+            for name, ref in sorted(refs.refs.items())
+            if (release.name, canonicalize_name(name)) not in images.names
+        ),
+    )
+
+
+@rule
+async def find_component_ref(request: ComponentRequest) -> ComponentRef:
+    found = await Get(ReleaseRefs, ReleaseRefsRequest(request.release, request.wanted_by))
+    ref = found.refs.find(request.component)
+    if ref is None:
+        raise MissingRefError(
+            f"Target {request.wanted_by} builds {request.component} for {request.release}, but {found.refs.file} has no ref "
+            f"for it. Add a line such as `{request.component}: \"<version>\"`, or take {request.release} out of the "
+            "target's `release`."
+        )
+    return ComponentRef(
+        found.release,
+        ref,
+        found.release.path(f"sources/{ref.component}.json"),
+        lock_command(found.release.name, ref.component),
     )
 
 
@@ -80,6 +157,11 @@ class Source:
     def version(self) -> str:
         """The version that the component's own build is told (``PBR_VERSION``)."""
         return self.pin.version
+
+    @property
+    def remedy(self) -> str:
+        """The command that makes the locks again which this source is in."""
+        return lock_command(self.release, self.component)
 
     @property
     def description(self) -> str:

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Optional, Tuple
 
+from packaging.utils import canonicalize_name
 from pants.engine.addresses import Address
 from pants.engine.fs import PathGlobs, Paths
 from pants.engine.internals.selectors import Get
@@ -227,7 +228,12 @@ class AllPatchSets:
     by_component: FrozenDict[Tuple[str, str], PatchSet]
 
     def get(self, component: str, release: str) -> Optional[PatchSet]:
-        return self.by_component.get((component, release))
+        """The patch set of ``component``, in any spelling (PEP 503), for ``release``."""
+        return self.by_component.get((canonicalize_name(component), release))
+
+    def of_release(self, release: str) -> Tuple[PatchSet, ...]:
+        """The patch sets for ``release``, sorted by component."""
+        return tuple(self.by_component[key] for key in sorted(self.by_component) if key[1] == release)
 
 
 class AmbiguousPatchSetsError(Exception):
@@ -239,7 +245,7 @@ async def find_patch_sets(all_targets: AllTargets) -> AllPatchSets:
     found: "dict[Tuple[str, str], PatchSet]" = {}
     for target in all_targets:
         if isinstance(target, PatchSet):
-            key = (target[RequiredComponentField].value, target[RequiredReleaseField].value)
+            key = (canonicalize_name(target[RequiredComponentField].value), target[RequiredReleaseField].value)
             other = found.setdefault(key, target)
             if other is not target:
                 raise AmbiguousPatchSetsError(

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from textwrap import dedent
 
 import pytest
+from imagekit.python.lock import LockedPackage, PythonLock, RootPackage, render_python_lock
 from pants.backend.python.target_types import PythonTestsGeneratorTarget
 from pants.engine.addresses import Address
 from pants.engine.internals.parametrize import Parametrize
@@ -24,9 +26,20 @@ from c5c3.target_types import (
 )
 from c5c3.util_rules.dependencies import ImageDependenciesFieldSet, InferImageDependencies
 from c5c3.util_rules.image import SystemLocks, SystemLocksRequest
+from c5c3.util_rules.python import UsedLibraries, UsedLibrariesRequest
+from c5c3.util_rules.source import ComponentRef, ComponentRequest, ReleaseRefs, ReleaseRefsRequest
 from c5c3.util_rules.targets import AllPatchSets, AllReleases
 
 LOCK = "{}"
+KEYSTONE_LOCK = PythonLock(
+    release="2025.2",
+    service="keystone",
+    python=("3.11",),
+    requirements=("keystone",),
+    root=RootPackage("keystone", "28.0.0"),
+    packages=(LockedPackage("oslo-messaging", "17.1.0", component="oslo.messaging", requires=("pbr",), extras=("kafka",)),),
+)
+REFS = "3rdparty/releases/2025.2/source-refs.yaml"
 
 
 @pytest.fixture
@@ -36,6 +49,9 @@ def rule_runner() -> RuleRunner:
             *(rule for rule in register.rules()),
             QueryRule(AllReleases, []),
             QueryRule(AllPatchSets, []),
+            QueryRule(ReleaseRefs, [ReleaseRefsRequest]),
+            QueryRule(ComponentRef, [ComponentRequest]),
+            QueryRule(UsedLibraries, [UsedLibrariesRequest]),
             QueryRule(InferredDependencies, [InferImageDependencies]),
             QueryRule(SystemLocks, [SystemLocksRequest]),
         ],
@@ -69,7 +85,9 @@ def rule_runner() -> RuleRunner:
             "3rdparty/releases/2025.2/upper-constraints.txt": "",
             "3rdparty/releases/2025.2/sources/keystone.json": LOCK,
             "3rdparty/releases/2025.2/sources/nova.json": LOCK,
-            "3rdparty/releases/2025.2/locks/keystone.lock.json": LOCK,
+            "3rdparty/releases/2025.2/locks/keystone.lock.json": render_python_lock(KEYSTONE_LOCK),
+            "3rdparty/releases/2025.2/sources/oslo.messaging.json": LOCK,
+            "patches/oslo.messaging/2025.2/0001-a.patch": "",
             "3rdparty/releases/2025.2/locks/nova.lock.json": LOCK,
             "patches/BUILD": "patch_sets()",
             "patches/keystone/2025.2/0002-b.patch": "",
@@ -99,7 +117,11 @@ def test_a_service_generates_an_image_for_each_release(rule_runner: RuleRunner) 
 
 def test_dropping_a_patch_into_a_folder_makes_a_patch_set(rule_runner: RuleRunner) -> None:
     patch_sets = rule_runner.request(AllPatchSets, [])
-    assert sorted(patch_sets.by_component) == [("keystone", "2025.2"), ("nova", "2025.1")]
+    assert sorted(patch_sets.by_component) == [
+        ("keystone", "2025.2"),
+        ("nova", "2025.1"),
+        ("oslo-messaging", "2025.2"),
+    ]
     keystone = patch_sets.get("keystone", "2025.2")
     assert keystone is not None
     assert keystone.address == Address("patches", generated_name="keystone/2025.2")
@@ -133,6 +155,7 @@ def test_a_release_knows_its_files(rule_runner: RuleRunner) -> None:
         "source-refs.yaml",
         "sources/keystone.json",
         "sources/nova.json",
+        "sources/oslo.messaging.json",
         "upper-constraints.txt",
     ]
 
@@ -142,14 +165,16 @@ def dependencies(rule_runner: RuleRunner, address: Address) -> "list[str]":
     return sorted(str(found) for found in rule_runner.request(InferredDependencies, [request]).include)
 
 
-def test_an_image_depends_on_its_own_lock_pin_and_patches_and_on_no_other(rule_runner: RuleRunner) -> None:
+def test_an_image_depends_on_its_own_lock_pins_and_patches_and_on_no_other(rule_runner: RuleRunner) -> None:
     assert dependencies(rule_runner, image_address("2025.2")) == [
         "3rdparty/bases/bookworm#locks/keystone.lock.json",
         "3rdparty/bases/bookworm#python-base",
         "3rdparty/bases/bookworm#venv-builder",
         "3rdparty/releases/2025.2/locks/keystone.lock.json:../2025.2",
         "3rdparty/releases/2025.2/sources/keystone.json:../2025.2",
+        "3rdparty/releases/2025.2/sources/oslo.messaging.json:../2025.2",
         "patches#keystone/2025.2",
+        "patches#oslo.messaging/2025.2",
     ]
 
 
@@ -200,3 +225,45 @@ def test_a_service_can_stand_on_system_packages_that_it_shares(rule_runner: Rule
     assert "3rdparty/bases/bookworm/shared:storage" in dependencies(rule_runner, address)
     locks = rule_runner.request(SystemLocks, [SystemLocksRequest(address)])
     assert locks.names == ("python-base", "storage", "glance")
+
+
+def release_refs(rule_runner: RuleRunner, text: str) -> ReleaseRefs:
+    rule_runner.write_files({REFS: text})
+    return rule_runner.request(ReleaseRefs, [ReleaseRefsRequest("2025.2", image_address("2025.2"))])
+
+
+def test_what_no_image_is_built_of_is_a_library(rule_runner: RuleRunner) -> None:
+    refs = release_refs(rule_runner, "Keystone: 28.0.0\noslo_messaging: 17.1.0\n")
+    assert [ref.component for ref in refs.libraries] == ["oslo_messaging"]
+
+
+def test_a_patch_for_a_component_that_the_release_does_not_pin_is_refused(rule_runner: RuleRunner) -> None:
+    with engine_error(
+        contains="patches#oslo.messaging/2025.2 patches oslo.messaging for 2025.2, but "
+        f'{REFS} has no ref for it. Add a line such as `oslo.messaging: "<version>"`, or correct the name of the patches\' '
+        "folder."
+    ):
+        release_refs(rule_runner, "keystone: 28.0.0\n")
+
+
+def test_a_service_that_the_release_does_not_pin_is_refused(rule_runner: RuleRunner) -> None:
+    path = "3rdparty/releases/2025.1/source-refs.yaml"
+    rule_runner.write_files({path: "nova: 31.0.0\n"})
+    with engine_error(
+        contains=f"Target services/keystone#image@release=2025.1 builds keystone for 2025.1, but {path} has no ref for it. "
+        'Add a line such as `keystone: "<version>"`, or take 2025.1 out of the target\'s `release`.'
+    ):
+        rule_runner.request(ComponentRef, [ComponentRequest("keystone", "2025.1", image_address("2025.1"))])
+
+
+def test_patches_of_a_library_that_no_service_depends_on_are_refused(rule_runner: RuleRunner) -> None:
+    rule_runner.write_files({"patches/oslo.cache/2025.2/0001-a.patch": ""})
+    nova = render_python_lock(replace(KEYSTONE_LOCK, service="nova", packages=()))
+    rule_runner.write_files({"3rdparty/releases/2025.2/locks/nova.lock.json": nova})
+    refs = release_refs(rule_runner, "keystone: 28.0.0\noslo.messaging: 17.1.0\noslo.cache: 3.0.0\n")
+    with engine_error(
+        contains="patches#oslo.cache/2025.2 patches oslo.cache, but no lock of release 2025.2 holds oslo.cache (locks: "
+        "keystone, nova). Delete the patches; or make a service depend on it, as with "
+        '`python_packages=["oslo.cache"]`, and run `./pants generate-lockfiles --resolve=2025.2/<service>`.'
+    ):
+        rule_runner.request(UsedLibraries, [UsedLibrariesRequest(refs)])
