@@ -9,7 +9,7 @@ from typing import Mapping, Optional, Sequence, Tuple
 
 from imagekit.oci.image_config import ContainerConfig
 from imagekit.oci.layout import Image, Layout
-from imagekit.sandbox.bwrap import Finished, SandboxError, run_in_rootfs
+from imagekit.sandbox.bwrap import Finished, Rootfs, SandboxError, run_in_rootfs
 from imagekit.sandbox.mounts import Mount, Tmpfs
 from imagekit.sandbox.store import RootfsStore
 
@@ -80,20 +80,36 @@ def run_in_image(
     and what :meth:`RootfsStore.rootfs` raises.
     """
     blobs = [layout.blob_path(layer.digest) for layer in image.manifest.layers]
-    config = image.config.config
     with store.rootfs(blobs) as rootfs:
-        account = find_account(rootfs.path, config.user if user is None else user)
-        own = dict(variable.partition("=")[::2] for variable in config.env)
-        given = {mount.target for mount in mounts}
-        scratch = [Tmpfs(path, mode=0o1777) for path in ("/run", "/var/tmp") if path not in given]
-        return run_in_rootfs(
-            rootfs,
-            command_of(config, arguments),
-            binds=(*scratch, *mounts),
-            env={**own, **(env or {})},
-            fixed_env={"HOME": account.home},
-            cwd=config.working_dir or "/",
-            network=network,
-            capture=capture,
-            ids=(account.uid, account.gid),
+        return run_in_image_rootfs(
+            rootfs, image.config.config, arguments, mounts=mounts, env=env, user=user, network=network, capture=capture
         )
+
+
+def run_in_image_rootfs(
+    rootfs: Rootfs,
+    config: ContainerConfig,
+    arguments: Sequence[str],
+    *,
+    mounts: Sequence[Mount] = (),
+    env: Optional[Mapping[str, str]] = None,
+    user: Optional[str] = None,
+    network: bool = False,
+    capture: bool = False,
+) -> Finished:
+    """The same as :func:`run_in_image`, in a root file system that is unpacked already."""
+    account = find_account(rootfs.path, config.user if user is None else user)
+    own = dict(variable.partition("=")[::2] for variable in config.env)
+    given = {mount.target for mount in mounts}
+    scratch = [Tmpfs(path, mode=0o1777) for path in ("/run", "/var/tmp") if path not in given]
+    return run_in_rootfs(
+        rootfs,
+        command_of(config, arguments),
+        binds=(*scratch, *mounts),
+        env={**own, **(env or {})},
+        fixed_env={"HOME": account.home},
+        cwd=config.working_dir or "/",
+        network=network,
+        capture=capture,
+        ids=(account.uid, account.gid),
+    )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from c5c3.goals import lockfiles, package, publish, run, images_for_tests, update_sources
+from c5c3.goals import image_test, images_for_tests, lockfiles, package, publish, run, update_sources
 from c5c3.subsystems.debian import DebianSubsystem
 from c5c3.subsystems.images import ImagesSubsystem
 from c5c3.target_types import (
     DebianBase,
     DebLockTarget,
     DockerImage,
+    ImageChecks,
+    ImageTest,
     OpenstackRelease,
     OpenstackService,
     PatchSet,
@@ -23,6 +25,8 @@ def target_types():
         DebianBase,
         DebLockTarget,
         DockerImage,
+        ImageChecks,
+        ImageTest,
         OpenstackRelease,
         OpenstackService,
         PatchSet,
@@ -41,6 +45,7 @@ def rules():
         *fetched.rules(),
         *host.rules(),
         *image.rules(),
+        *image_test.rules(),
         *layers.rules(),
         *lockfiles.rules(),
         *package.rules(),

@@ -15,6 +15,7 @@ from pants.engine.target import (
     BoolField,
     Dependencies,
     DictStringToStringField,
+    IntField,
     InvalidFieldException,
     MultipleSourcesField,
     SingleSourceField,
@@ -23,8 +24,10 @@ from pants.engine.target import (
     Target,
     TargetFilesGenerator,
     TargetGenerator,
+    ValidNumbers,
 )
 from pants.util.docutil import bin_name
+from pants.util.frozendict import FrozenDict
 from pants.util.strutil import help_text, softwrap
 
 from c5c3.subsystems.registries import ALL_DEFAULT_REGISTRIES
@@ -435,6 +438,130 @@ class DockerImage(Target):
     )
 
 
+# -----------------------------------------------------------------------------------------------
+# Tests of images
+# -----------------------------------------------------------------------------------------------
+
+
+class TestedImageField(StringField):
+    alias = "image"
+    required = True
+    help = help_text(
+        """
+        The address of the `docker_image` to test.
+
+        Example: `image="services/keystone#image@release=2025.2"`.
+        """
+    )
+
+
+class AllowedFindingsField(DictStringToStringField):
+    alias = "allowed_findings"
+    help = help_text(
+        """
+        Findings of the checks that are meant to be: `<check>:<path>`, where the path may be a shell pattern, and the
+        reason.
+
+        Example: `allowed_findings={"programs:nova.wsgi.*": "they connect to a database when they are imported"}`.
+        """
+    )
+
+    @classmethod
+    def compute_value(
+        cls, raw_value: Optional["dict[str, str]"], address: Address
+    ) -> "Optional[FrozenDict[str, str]]":
+        value = super().compute_value(raw_value, address)
+        for finding, reason in (value or {}).items():
+            if not reason.strip():
+                raise InvalidFieldException(
+                    f"The `{cls.alias}` field in target {address} allows {finding!r} without a reason. Say why."
+                )
+        return value
+
+
+class ImageTestCommandField(StringSequenceField):
+    alias = "command"
+    help = 'What to run in the image, as a list of arguments. Example: `command=["nova-manage", "--version"]`.'
+
+
+class ImageTestScriptField(StringField):
+    alias = "script"
+    help = "What to run in the image with `sh -e`, in place of `command`."
+
+
+class ImageTestExpectField(StringField):
+    alias = "expect"
+    help = "A regular expression that the output must match somewhere. Without it, the exit code alone decides."
+
+
+class ImageTestFilesField(MultipleSourcesField):
+    alias = "files"
+    default = ()
+    uses_source_roots = False
+    help = "Files beside the BUILD file that the command sees, read-only, below `/test`."
+
+
+class ImageTestNetworkField(BoolField):
+    alias = "network"
+    default = False
+    help = "Use the host's network. A test that passed once is not run again until the image changes."
+
+
+class ImageTestTimeoutField(IntField):
+    alias = "timeout"
+    default = 60
+    valid_numbers = ValidNumbers.positive_only
+    help = "Seconds after which the command is stopped and the test has failed."
+
+
+class ImageTestDependenciesField(Dependencies):
+    pass
+
+
+class ImageTest(Target):
+    alias = "image_test"
+    core_fields = (
+        *COMMON_TARGET_FIELDS,
+        ImageTestDependenciesField,
+        TestedImageField,
+        ImageTestCommandField,
+        ImageTestScriptField,
+        ImageTestExpectField,
+        ImageTestFilesField,
+        ImageTestNetworkField,
+        ImageTestTimeoutField,
+    )
+    help = help_text(
+        f"""
+        Runs a command in an image, without a container engine; it passes when the command ends with exit code 0.
+
+        The user, environment and working directory are the image's. Its root file system is read-only, /tmp, /var/tmp
+        and /run are empty and writable, and there is no network but the loopback device.
+
+            image_test(
+                name="converts-disks",
+                image="services/glance#image@release=2025.2",
+                script="cd /tmp && qemu-img create -f qcow2 a 1M && qemu-img convert -O raw a b",
+            )
+
+        `{bin_name()} test` runs it; it runs again only when the image or the test changes.
+        """
+    )
+
+
+class ImageChecks(Target):
+    alias = "image_checks"
+    core_fields = (*COMMON_TARGET_FIELDS, ImageTestDependenciesField, TestedImageField, AllowedFindingsField)
+    help = help_text(
+        """
+        The checks that hold for every image: libraries, modes, programs, metadata, leftovers and times. See
+        docs/checks.md. `openstack_service` generates one beside its image.
+
+            image_checks(name="checks", image="3rdparty/bases/bookworm#python-base")
+        """
+    )
+
+
 class OpenstackService(TargetGenerator):
     alias = "openstack_service"
     generated_target_cls = DockerImage
@@ -447,10 +574,12 @@ class OpenstackService(TargetGenerator):
         *_SERVICE_CONTENT_FIELDS,
         *_IMAGE_CONFIGURATION_FIELDS,
         DockerImageDependenciesField,
+        AllowedFindingsField,
     )
     help = help_text(
         f"""
-        One OpenStack service, for one release or, with `parametrize`, for several. Generates its `docker_image`.
+        One OpenStack service, for one release or, with `parametrize`, for several. Generates its `docker_image`
+        (`#image`) and the `image_checks` of that (`#checks`).
 
         The component's source is the one that `3rdparty/releases/<release>/source-refs.yaml` names, with the patches
         of `patches/<component>/<release>/` applied; its dependencies are those of

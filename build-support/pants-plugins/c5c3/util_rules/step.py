@@ -86,6 +86,13 @@ class StepResult:
 
 
 @dataclass(frozen=True)
+class StepProcess:
+    """The process of a step, for a caller to whom its exit code is a result."""
+
+    process: Process
+
+
+@dataclass(frozen=True)
 class ImagekitSources:
     """imagekit's modules, below ``imagekit/``."""
 
@@ -179,10 +186,15 @@ def _step_result(step: Step, result: FallibleProcessResult) -> StepResult:
 
 
 @rule
-async def run_step(step: Step, tools: ImagekitTools, host: HostSetup) -> StepResult:
+async def prepare_step(step: Step, tools: ImagekitTools, host: HostSetup) -> StepProcess:
     code = await Get(CommandCode, CommandCodeRequest(step.command))
-    process = _process(step, {_CODE_DIR: code.digest, _TOOLS_DIR: tools.digest}, step.arguments)
-    return _step_result(step, await Get(FallibleProcessResult, Process, process))
+    return StepProcess(_process(step, {_CODE_DIR: code.digest, _TOOLS_DIR: tools.digest}, step.arguments))
+
+
+@rule
+async def run_step(step: Step) -> StepResult:
+    prepared = await Get(StepProcess, Step, step)
+    return _step_result(step, await Get(FallibleProcessResult, Process, prepared.process))
 
 
 @rule

@@ -23,6 +23,7 @@ from pants.util.frozendict import FrozenDict
 from pants.util.logging import LogLevel
 
 from c5c3.target_types import (
+    AllowedFindingsField,
     AllPatchesField,
     BaseField,
     BasePackagesField,
@@ -37,6 +38,7 @@ from c5c3.target_types import (
     DockerImage,
     EnvironmentField,
     FilesField,
+    ImageChecks,
     ImageOutputPathField,
     ImageTagsField,
     OpenstackService,
@@ -56,6 +58,7 @@ from c5c3.target_types import (
     SystemBaseField,
     SystemLockField,
     SystemPackagesField,
+    TestedImageField,
 )
 
 PYTHON_BASE = "python-base"
@@ -66,9 +69,10 @@ class GenerateServiceImage(GenerateTargetsRequest):
     generate_from = OpenstackService
 
 
-@rule(desc="Generate the image of an OpenStack service", level=LogLevel.DEBUG)
+@rule(desc="Generate the image of an OpenStack service and its checks", level=LogLevel.DEBUG)
 async def generate_service_image(request: GenerateServiceImage, union_membership: UnionMembership) -> GeneratedTargets:
     fields = dict(request.template)
+    allowed = fields.pop(AllowedFindingsField.alias, None)
     base = fields.pop(ServiceBaseField.alias, None) or ServiceBaseField.default
     component = fields.get(ComponentField.alias) or request.template_address.target_name
     fields[ComponentField.alias] = component
@@ -79,7 +83,12 @@ async def generate_service_image(request: GenerateServiceImage, union_membership
     fields[BuilderField.alias] = f"{base}#{VENV_BUILDER}"
     fields[DistributionField.alias] = base
     address = request.template_address.create_generated("image")
-    return GeneratedTargets(request.generator, [DockerImage(fields, address, union_membership)])
+    checks = ImageChecks(
+        {TestedImageField.alias: str(address), AllowedFindingsField.alias: allowed},
+        request.template_address.create_generated("checks"),
+        union_membership,
+    )
+    return GeneratedTargets(request.generator, [DockerImage(fields, address, union_membership), checks])
 
 
 class GenerateBaseImages(GenerateTargetsRequest):

@@ -1,0 +1,23 @@
+"""Options for tests of images."""
+
+from __future__ import annotations
+
+from pants.option.option_types import SkipOption
+from pants.option.subsystem import Subsystem
+
+
+class ImageTestSubsystem(Subsystem):
+    # A scope may not have the name of a target.
+    options_scope = "images-test"
+    name = "image_test"
+    help = "How `image_test` targets are run."
+
+    skip = SkipOption("test")
+
+
+class ImageChecksSubsystem(Subsystem):
+    options_scope = "images-check"
+    name = "image_checks"
+    help = "How `image_checks` targets are run."
+
+    skip = SkipOption("test")
