@@ -30,17 +30,17 @@ class BuildError(ImagekitError):
 
 @dataclass(frozen=True)
 class SourceTree:
-    """What is built: ``archive`` is an sdist (``.tar.gz``, with one directory at the top) or a ``.tar`` without it."""
+    """What is built: ``archive`` is an sdist (``.tar.gz`` or ``.zip``, with one directory at the top) or a ``.tar`` without it."""
 
     name: str
     version: str
     archive: Path
 
     def __post_init__(self) -> None:
-        if not self.archive.name.endswith((".tar", ".tar.gz", ".tgz", ".tar.bz2")):
+        if not self.archive.name.endswith((".tar", ".tar.gz", ".tgz", ".tar.bz2", ".zip")):
             raise BuildError(
-                f"{self.archive.name} of {self.name} {self.version} is neither an sdist (.tar.gz) nor a source tree "
-                "(.tar). Only these can be built."
+                f"{self.archive.name} of {self.name} {self.version} is neither an sdist (.tar.gz or .zip) nor a source "
+                "tree (.tar). Only these can be built."
             )
 
     @property

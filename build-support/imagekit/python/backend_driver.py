@@ -13,8 +13,10 @@ import os
 import subprocess
 import sys
 import tarfile
+import zipfile
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Dict, List, Mapping, Optional, Sequence
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence
 
 import installer
 from installer.destinations import SchemeDictionaryDestination
@@ -34,35 +36,67 @@ class Refusal(Exception):
     """Something about the source tree that its maintainers or the user must change."""
 
 
-def unpack(archive: Path, target: Path, strip_top: bool, mtime: int) -> None:
-    """Unpack a tar, in the order of names and with one time: directory order and times can end up in what is built.
+@dataclass(frozen=True)
+class Member:
+    """A member of a source archive: a directory where ``content`` and ``link`` are ``None``."""
 
-    Raises :class:`Refusal` for a member that is neither file, directory nor link, or that points out of ``target``.
-    """
+    name: str
+    content: Optional[bytes] = None
+    link: Optional[str] = None
+    executable: bool = False
+
+
+def read_tar(archive: Path) -> Iterator[Member]:
+    """The members of a tar; raises :class:`Refusal` for one that is neither file, directory nor link."""
     with tarfile.open(archive) as tar:
-        members = sorted(tar.getmembers(), key=lambda member: member.name)
-        for member in members:
-            parts = PurePosixPath(member.name).parts
-            if strip_top:
-                parts = parts[1:]
-            if not parts:
-                continue
-            if ".." in parts or parts[0] == "/":
-                raise Refusal(f"{member.name!r} points out of the source tree")
-            path = target.joinpath(*parts)
-            if any(parent.is_symlink() for parent in path.parents):
-                raise Refusal(f"{member.name!r} lies behind a symbolic link of the source tree")
-            path.parent.mkdir(parents=True, exist_ok=True)
+        for member in tar.getmembers():
             if member.isdir():
-                path.mkdir(exist_ok=True)
+                yield Member(member.name)
             elif member.issym():
-                path.symlink_to(member.linkname)
+                yield Member(member.name, link=member.linkname)
             else:
                 content = tar.extractfile(member)
                 if content is None:
                     raise Refusal(f"{member.name!r} of the source tree is no file, directory or link")
-                path.write_bytes(content.read())
-                path.chmod(0o755 if member.mode & 0o100 else 0o644)
+                yield Member(member.name, content.read(), executable=bool(member.mode & 0o100))
+
+
+def read_zip(archive: Path) -> Iterator[Member]:
+    """The members of a zip, which sdists were before PEP 625."""
+    with zipfile.ZipFile(archive) as source:
+        for info in source.infolist():
+            if info.is_dir():
+                yield Member(info.filename)
+            else:
+                # The mode that a Unix system left in the upper half; zero where another one wrote the archive.
+                yield Member(info.filename, source.read(info), executable=bool(info.external_attr >> 16 & 0o100))
+
+
+def unpack(archive: Path, target: Path, strip_top: bool, mtime: int) -> None:
+    """Unpack a tar or a zip, in the order of names and with one time: both can end up in what is built.
+
+    Raises :class:`Refusal` for a member that is neither file, directory nor link, or that points out of ``target``.
+    """
+    members = read_zip(archive) if archive.name.endswith(".zip") else read_tar(archive)
+    for member in sorted(members, key=lambda member: member.name):
+        parts = PurePosixPath(member.name).parts
+        if strip_top:
+            parts = parts[1:]
+        if not parts:
+            continue
+        if ".." in parts or parts[0] == "/":
+            raise Refusal(f"{member.name!r} points out of the source tree")
+        path = target.joinpath(*parts)
+        if any(parent.is_symlink() for parent in path.parents):
+            raise Refusal(f"{member.name!r} lies behind a symbolic link of the source tree")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if member.link is not None:
+            path.symlink_to(member.link)
+        elif member.content is not None:
+            path.write_bytes(member.content)
+            path.chmod(0o755 if member.executable else 0o644)
+        else:
+            path.mkdir(exist_ok=True)
     for parent, _, names in os.walk(target, topdown=False):
         for name in [*names, "."]:
             os.utime(os.path.join(parent, name), (mtime, mtime), follow_symlinks=False)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+import zipfile
 from pathlib import Path
 from typing import Optional, Tuple
 
@@ -41,6 +42,23 @@ def test_an_sdist_is_unpacked_without_its_top_directory_and_with_one_time(tmp_pa
     modes = {path.name: path.stat().st_mode & 0o777 for path in (target / "setup.py", target / "bin/run")}
     assert modes == {"setup.py": 0o644, "run": 0o755}
     assert {path.lstat().st_mtime for path in [target, *target.rglob("*")]} == {1735689600}
+
+
+def test_an_sdist_may_be_a_zip(tmp_path: Path) -> None:
+    path = tmp_path / "x-1.zip"
+    with zipfile.ZipFile(path, "w") as sdist:
+        script = zipfile.ZipInfo("x-1/run")
+        script.external_attr = 0o100755 << 16
+        sdist.writestr(script, "#!")
+        sdist.writestr("x-1/doc/", "")
+        sdist.writestr("x-1/setup.py", "setup()")
+    target = tmp_path / "src"
+    unpack(path, target, strip_top=True, mtime=1735689600)
+    assert {path.name: path.stat().st_mode & 0o777 for path in target.iterdir() if path.is_file()} == {
+        "run": 0o755,
+        "setup.py": 0o644,
+    }
+    assert (target / "doc").is_dir() and (target / "setup.py").read_text() == "setup()"
 
 
 @pytest.mark.parametrize(

@@ -50,9 +50,9 @@ def test_an_sdist_has_a_top_directory_and_a_source_tree_has_none() -> None:
 
 def test_other_archives_are_refused() -> None:
     with pytest.raises(BuildError) as refusal:
-        SourceTree("x", "1", Path("x-1.zip"))
+        SourceTree("x", "1", Path("x-1.egg"))
     assert str(refusal.value) == (
-        "x-1.zip of x 1 is neither an sdist (.tar.gz) nor a source tree (.tar). Only these can be built."
+        "x-1.egg of x 1 is neither an sdist (.tar.gz or .zip) nor a source tree (.tar). Only these can be built."
     )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
+from typing import Iterable, Iterator
 
 from imagekit.constants import VENV
 from imagekit.errors import ImagekitError
-from imagekit.oci.entry import EntryKind
+from imagekit.oci.entry import Entry, EntryKind
 from imagekit.python import byte_compile, install_driver
 from imagekit.python.piece import root_owned, write_piece
 from imagekit.python.sandbox_library import LIBRARY, driver_argv, library_binds
@@ -17,6 +18,9 @@ from imagekit.sandbox.bwrap import Rootfs, run_in_rootfs
 from imagekit.sandbox.mounts import Bind
 
 _INPUT = "/imagekit/in"
+#: Where the data files of a wheel land that are a service's configuration, and where the service looks for them.
+_WHEEL_CONFIGURATION = f"{VENV.lstrip('/')}/etc/"
+_CONFIGURATION = "etc/"
 
 
 class InstallError(ImagekitError):
@@ -26,7 +30,9 @@ class InstallError(ImagekitError):
 def install_wheel(wheel: Path, rootfs: Rootfs, python: str, output: Path, *, exclude_tests: bool = False) -> None:
     """Install ``wheel`` with ``/usr/bin/python<python>`` of ``rootfs``, byte-compile it, and write the piece ``output``.
 
-    The piece holds the wheel's own files and no directories. With ``exclude_tests``, ``<package>/tests`` is left out.
+    The piece holds the wheel's own files and no directories, and for each configuration file that the wheel carries
+    (``/var/lib/openstack/etc/nova/api-paste.ini``) a symlink where the service looks for it (``/etc/nova/api-paste.ini``).
+    With ``exclude_tests``, ``<package>/tests`` is left out.
     Raises :class:`InstallError` with what the installer says.
     """
     skeleton = venv_skeleton(python)
@@ -51,11 +57,17 @@ def install_wheel(wheel: Path, rootfs: Rootfs, python: str, output: Path, *, exc
         if finished.returncode != 0:
             raise InstallError(f"{wheel.name} cannot be installed:\n{finished.stderr.strip()}")
         present = {entry.path for entry in skeleton}
-        write_piece(
-            (
-                entry
-                for entry in root_owned(folder / "image")
-                if entry.kind is not EntryKind.DIRECTORY and entry.path not in present
-            ),
-            output,
+        installed = tuple(
+            entry
+            for entry in root_owned(folder / "image")
+            if entry.kind is not EntryKind.DIRECTORY and entry.path not in present
         )
+        write_piece((*installed, *configuration_links(installed)), output)
+
+
+def configuration_links(installed: Iterable[Entry]) -> Iterator[Entry]:
+    """A symlink below ``/etc`` to each file of ``installed`` that lies below the ``etc`` of the virtual environment."""
+    for entry in installed:
+        if entry.path.startswith(_WHEEL_CONFIGURATION):
+            path = _CONFIGURATION + entry.path[len(_WHEEL_CONFIGURATION) :]
+            yield Entry(path, EntryKind.SYMLINK, 0o777, link_target=f"/{entry.path}")
