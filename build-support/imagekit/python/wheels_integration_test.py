@@ -129,6 +129,7 @@ def test_an_installed_wheel_works_where_it_lies_in_the_image(tmp_path: Path, too
     tag = f"cpython-{toolchain.python.replace('.', '')}"
     with tarfile.open(tmp_path / "piece.tar", "r:") as tar:
         assert {member.name: oct(member.mode) for member in tar} == {
+            "etc/x/x.conf": "0o777",
             "var/lib/openstack/bin/x-run": "0o755",
             "var/lib/openstack/bin/x-tool": "0o755",
             "var/lib/openstack/etc/x/x.conf": "0o644",
@@ -142,6 +143,7 @@ def test_an_installed_wheel_works_where_it_lies_in_the_image(tmp_path: Path, too
             f"{site}/x/a.py": "0o644",
             f"{site}/x/x.so": "0o755",
         }
+        assert tar.getmember("etc/x/x.conf").linkname == "/var/lib/openstack/etc/x/x.conf"
         tar.extractall(tmp_path / "image")
     venv = tmp_path / "image/var/lib/openstack"
     assert (venv / "bin/x-run").read_text().startswith("#!/var/lib/openstack/bin/python\n")
