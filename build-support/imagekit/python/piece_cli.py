@@ -9,17 +9,24 @@ from typing import Mapping
 from imagekit.command import Command
 from imagekit.python.piece import write_files_piece, write_piece
 from imagekit.python.skeleton import venv_skeleton
+from imagekit.python.system_modules import system_module_links
+from imagekit.python.target import MACHINES
 
 
 def _configure_venv_skeleton(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--python", required=True, metavar="3.N", help="version of /usr/bin/python3.N in the image")
     parser.add_argument("--system-site-packages", action="store_true", help="see the modules of Debian packages too")
+    parser.add_argument(
+        "--system-module", action="append", default=[], metavar="NAME", help="see this extension module of a Debian package"
+    )
+    parser.add_argument("--machine", choices=MACHINES, help="which one the system modules are for (default: the first)")
     parser.add_argument("--output", required=True, type=Path, metavar="TAR")
 
 
 def _venv_skeleton(arguments: argparse.Namespace) -> None:
     entries = venv_skeleton(arguments.python, system_site_packages=arguments.system_site_packages)
-    write_piece(entries, arguments.output)
+    links = system_module_links(arguments.python, arguments.machine or MACHINES[0], arguments.system_module)
+    write_piece((*entries, *links), arguments.output)
 
 
 def _configure_files_piece(parser: argparse.ArgumentParser) -> None:

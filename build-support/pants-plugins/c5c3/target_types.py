@@ -205,6 +205,21 @@ class SystemLockField(StringField):
     )
 
 
+class SystemModulesField(StringSequenceField):
+    alias = "system_modules"
+    default = ()
+    help = help_text(
+        """
+        Extension modules of Debian packages that the virtual environment sees: what is not on the Python index, as
+        Ceph's bindings. The package that has the module must be among the image's system packages.
+
+        Only these become visible, so the Debian package's own dependencies and versions do not meet the locked ones.
+
+        Example: `system_modules=["rados", "rbd"]`, with `python3-rados` and `python3-rbd`.
+        """
+    )
+
+
 class DistributionField(StringField):
     alias = "distribution"
     help = "The address of the `debian_base` whose suites and locks the system packages come from."
@@ -396,6 +411,7 @@ _SERVICE_CONTENT_FIELDS = (
     PythonPackagesField,
     SystemPackagesField,
     SystemLockField,
+    SystemModulesField,
     ExcludeTestsField,
     FilesField,
 )

@@ -48,6 +48,7 @@ from c5c3.target_types import (
     PythonPackagesField,
     ReleaseField,
     SystemLockField,
+    SystemModulesField,
     SystemPackagesField,
     UserField,
     WorkingDirectoryField,
@@ -297,7 +298,13 @@ async def build_image_layers(request: ImageLayersRequest) -> ImageLayers:
                 )
         toolchain = Toolchain(builder.layers, python_base.layers, distribution.python)
         python = await Get(
-            PythonLayers, PythonLayersRequest(environment_request(target, release), distribution, toolchain)
+            PythonLayers,
+            PythonLayersRequest(
+                environment_request(target, release),
+                distribution,
+                toolchain,
+                tuple(target[SystemModulesField].value or ()),
+            ),
         )
         layers.extend(python.layers)
         source = python.source

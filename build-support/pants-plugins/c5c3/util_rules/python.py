@@ -39,6 +39,7 @@ from c5c3.util_rules.source import (
 )
 from c5c3.util_rules.step import Step, StepResult
 from c5c3.util_rules.targets import AllPatchSets
+from c5c3.util_rules.tools import machine
 
 CONSTRAINTS_FILE = "upper-constraints.txt"
 OVERRIDES_FILE = "constraint-overrides.txt"
@@ -381,15 +382,23 @@ async def install_own_package(request: OwnPackageRequest) -> Piece:
 @dataclass(frozen=True)
 class VenvSkeletonRequest:
     python: str
+    system_modules: Tuple[str, ...]
 
 
 @rule
-async def make_venv_skeleton(request: VenvSkeletonRequest) -> Piece:
+async def make_venv_skeleton(request: VenvSkeletonRequest, platform: Platform) -> Piece:
+    # Without modules nothing of the machine is in the skeleton, nor in its key.
+    modules = [f"--system-module={module}" for module in sorted(request.system_modules)]
     result = await Get(
         StepResult,
         Step(
             "venv-skeleton",
-            (f"--python={request.python}", "--output=venv-skeleton.tar"),
+            (
+                f"--python={request.python}",
+                *modules,
+                *((f"--machine={machine(platform)}",) if modules else ()),
+                "--output=venv-skeleton.tar",
+            ),
             description=f"Lay out the virtual environment for Python {request.python}",
             output_files=("venv-skeleton.tar",),
         ),
@@ -404,6 +413,8 @@ class PythonLayersRequest:
     environment: PythonEnvironmentRequest
     distribution: Distribution
     toolchain: Toolchain
+    #: Extension modules of system packages to see.
+    system_modules: Tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -424,7 +435,7 @@ async def build_python_layers(request: PythonLayersRequest, platform: Platform) 
     loaded, source, skeleton = await MultiGet(
         Get(LoadedPythonLock, PythonLockRequest(environment, request.distribution)),
         Get(Source, ComponentRequest, environment.component_request),
-        Get(Piece, VenvSkeletonRequest(request.distribution.python)),
+        Get(Piece, VenvSkeletonRequest(request.distribution.python, request.system_modules)),
     )
     selection = select(loaded.lock, request.distribution.target_python(platform), loaded.path, loaded.remedy)
     packages = [package for package in selection.packages if package.name != loaded.lock.root.name]
