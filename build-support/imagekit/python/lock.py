@@ -10,7 +10,7 @@ import difflib
 import json
 import re
 from dataclasses import dataclass
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from packaging.utils import canonicalize_name
 
@@ -109,7 +109,8 @@ class RootPackage:
 class PythonLock:
     """All Python packages of one service of one release, for the interpreters ``python`` (``3.11``) on every machine.
 
-    ``requirements`` are the requirements that were resolved, as the user wrote them.
+    ``requirements`` are the requirements that were resolved, as the user wrote them. ``layers`` are the names of
+    packages, but the root's, in the layers that an image has of them, bottom first: each name is in one of them.
     """
 
     release: str
@@ -118,6 +119,7 @@ class PythonLock:
     requirements: Tuple[str, ...]
     root: RootPackage
     packages: Tuple[LockedPackage, ...]
+    layers: Tuple[Tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -152,10 +154,14 @@ class SelectedPackage:
 
 @dataclass(frozen=True)
 class Selection:
-    """What one target installs: ``packages``, and what the root package's own build needs."""
+    """What one target installs: ``packages``, and what the root package's own build needs.
+
+    ``layers`` are the same packages, but the root's own, by layer; one that has nothing for the target is left out.
+    """
 
     packages: Tuple[SelectedPackage, ...]
     root_build_requires: Tuple[SelectedPackage, ...]
+    layers: Tuple[Tuple[SelectedPackage, ...], ...]
 
 
 def parse_python_lock(text: str, origin: str, remedy: str = "Make the lock again.") -> PythonLock:
@@ -164,9 +170,10 @@ def parse_python_lock(text: str, origin: str, remedy: str = "Make the lock again
     Raises :class:`LockError` naming the path inside the document.
     """
     root = _parse_format(text, origin, remedy).only(
-        "format", "release", "service", "python", "requirements", "root", "packages"
+        "format", "release", "service", "python", "requirements", "root", "layers", "packages"
     )
     package = root["root"].only("name", "version", "requires", "build_requires")
+    packages = _parse_packages(root, "packages")
     return PythonLock(
         release=root["release"].string(),
         service=root["service"].string(),
@@ -178,7 +185,8 @@ def parse_python_lock(text: str, origin: str, remedy: str = "Make the lock again
             requires=package["requires"].strings() if package.has("requires") else (),
             build_requires=_parse_packages(package, "build_requires"),
         ),
-        packages=_parse_packages(root, "packages"),
+        packages=packages,
+        layers=_parse_layers(root, {locked.name for locked in packages} - {package["name"].string()}),
     )
 
 
@@ -196,6 +204,7 @@ def render_python_lock(lock: PythonLock) -> str:
     lines += _array("requires", [[_json(text)] for text in lock.root.requires], indent=4, last=False)
     lines += _array("build_requires", [_render_package(p) for p in _sorted(lock.root.build_requires)], indent=4)
     lines.append("  },")
+    lines += _array("layers", [[_json(list(layer))] for layer in lock.layers], indent=2, last=False)
     lines += _array("packages", [_render_package(p) for p in _sorted(lock.packages)], indent=2)
     return "\n".join([*lines, "}", ""])
 
@@ -229,9 +238,13 @@ def select(lock: PythonLock, target: TargetPython, origin: str, remedy: str) -> 
         raise LockError(
             f"{origin} is locked for Python {', '.join(lock.python)}, but the base has Python {target.version}. {remedy}"
         )
+    packages = select_packages(lock.packages, target, origin, remedy)
+    by_name = {package.name: package for package in packages}
+    layers = (tuple(by_name[name] for name in sorted(layer) if name in by_name) for layer in lock.layers)
     return Selection(
-        packages=select_packages(lock.packages, target, origin, remedy),
+        packages=packages,
         root_build_requires=select_packages(lock.root.build_requires, target, origin, remedy),
+        layers=tuple(layer for layer in layers if layer),
     )
 
 
@@ -432,6 +445,28 @@ def _parse_format(text: str, origin: str, remedy: str) -> Node:
 
 def _parse_packages(owner: Node, key: str) -> Tuple[LockedPackage, ...]:
     return tuple(_parse_package(node) for node in owner[key].items()) if owner.has(key) else ()
+
+
+def _parse_layers(root: Node, names: Set[str]) -> Tuple[Tuple[str, ...], ...]:
+    """The layers, a partition of ``names``; of a lock from before there were any, all names are one."""
+    if not root.has("layers"):
+        return (tuple(sorted(names)),) if names else ()
+    layers: List[Tuple[str, ...]] = []
+    seen: Set[str] = set()
+    for node in root["layers"].items():
+        layer = node.strings()
+        if not layer:
+            raise node.refuse("must name a package, but is empty")
+        for name, item in zip(layer, node.items()):
+            if name not in names:
+                raise item.refuse(f"must be a package of this lock, but was {_json(name)}")
+            if name in seen:
+                raise item.refuse(f"names {name} again: a package is in one layer")
+            seen.add(name)
+        layers.append(layer)
+    if seen != names:
+        raise root["layers"].refuse(f"must name every package, but leaves out {', '.join(sorted(names - seen))}")
+    return tuple(layers)
 
 
 def _parse_package(node: Node) -> LockedPackage:

@@ -60,6 +60,7 @@ LOCK = PythonLock(
         wheel_package("legacy-cgi", "2.6.3", "legacy_cgi-2.6.3-py3-none-any.whl", marker='python_full_version >= "3.12"'),
         LockedPackage("uwsgi", "2.0.31", sdist=artifact("uwsgi-2.0.31.tar.gz"), build_requires=(SETUPTOOLS,)),
     ),
+    layers=(("uwsgi",), ("bcrypt", "legacy-cgi")),
 )
 UPPER_CONSTRAINTS = """\
 bcrypt===4.0.1
@@ -104,7 +105,7 @@ def test_a_lock_is_the_same_after_being_written_and_read() -> None:
 
 
 def test_a_lock_is_written_with_one_artifact_a_line() -> None:
-    lock = replace(LOCK, packages=LOCK.packages[2:], root=replace(LOCK.root, build_requires=()))
+    lock = replace(LOCK, packages=LOCK.packages[2:], layers=(("uwsgi",),), root=replace(LOCK.root, build_requires=()))
     sha256 = format(34, "064x")
     assert render_python_lock(lock) == (
         """\
@@ -123,6 +124,9 @@ def test_a_lock_is_written_with_one_artifact_a_line() -> None:
     ],
     "build_requires": []
   },
+  "layers": [
+    ["uwsgi"]
+  ],
   "packages": [
     {
       "name": "uwsgi",
@@ -374,3 +378,29 @@ def test_a_lock_of_another_library_is_stale(lock: PythonLock, libraries: Tuple[P
     with pytest.raises(LockError) as refusal:
         check_library(lock, *libraries)
     assert str(refusal.value) == f"{ORIGIN} is stale: {reason}. {REMEDY}"
+
+
+def with_layers(layers: str) -> str:
+    text = render_python_lock(LOCK)
+    start, end = text.index('  "layers": ['), text.index('  "packages": [')
+    return f"{text[:start]}{layers}{text[end:]}"
+
+
+def test_a_lock_without_layers_has_one_of_all_packages() -> None:
+    assert parse_python_lock(with_layers(""), ORIGIN).layers == (("bcrypt", "legacy-cgi", "uwsgi"),)
+
+
+@pytest.mark.parametrize(
+    "layers, problem",
+    [
+        ('[["bcrypt", "uwsgi"]]', "layers must name every package, but leaves out legacy-cgi"),
+        ('[["bcrypt", "mako"]]', 'layers[0][1] must be a package of this lock, but was "mako"'),
+        ('[["bcrypt", "keystone"]]', 'layers[0][1] must be a package of this lock, but was "keystone"'),
+        ('[["bcrypt"], ["uwsgi", "bcrypt"]]', "layers[1][1] names bcrypt again: a package is in one layer"),
+        ("[[]]", "layers[0] must name a package, but is empty"),
+    ],
+)
+def test_layers_hold_every_package_once(layers: str, problem: str) -> None:
+    with pytest.raises(LockError) as error:
+        parse_python_lock(with_layers(f'  "layers": {layers},\n'), ORIGIN, REMEDY)
+    assert str(error.value) == f"{ORIGIN}: {problem}. {REMEDY}"

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import zipfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Iterator, Mapping, Optional
 
@@ -20,6 +21,7 @@ from imagekit.oci.atomic_file import write_atomically
 from imagekit.python import uv
 from imagekit.python.backend import SourceTree, Toolchain
 from imagekit.python.constraints import Constraints, apply_overrides, parse_overrides, parse_upper_constraints
+from imagekit.python.layer_groups import GroupedLock, members, renew
 from imagekit.python.lock import (
     Artifact,
     LockError,
@@ -69,7 +71,7 @@ def _configure_lock_python(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rootfs-store", required=True, type=Path, metavar="DIR", help="outlives this process")
     parser.add_argument("--settings", required=True, type=Path, metavar="FILE", help="download settings (JSON)")
     parser.add_argument(
-        "--other-lock", action="append", default=[], type=Path, metavar="LOCK", help="of another service of the release"
+        "--other-lock", action="append", default=[], type=Path, metavar="LOCK", help="of another service, of any release"
     )
     parser.add_argument("--previous", type=Path, metavar="LOCK", help="keep unpinned versions of it; need not exist")
     parser.add_argument("--output", required=True, type=Path, metavar="LOCK")
@@ -90,11 +92,18 @@ def _lock_python(arguments: argparse.Namespace) -> None:
             for component, project, version, file, place in arguments.library
         ),
     )
+    previous = _read_lock(arguments.previous)
     with RootfsStore(arguments.rootfs_store).rootfs(arguments.rootfs) as rootfs, _executable(arguments.uv) as program:
         with tempfile.TemporaryDirectory() as name:
-            lock = make_locker(settings, program, rootfs, Path(name)).lock(request, _read_lock(arguments.previous))
-    check_overrides_are_used(constraints, (lock, *(read_python_lock(path) for path in arguments.other_lock)))
-    write_atomically(arguments.output, render_python_lock(lock).encode())
+            lock = make_locker(settings, program, rootfs, Path(name)).lock(request, previous)
+    others = tuple(read_python_lock(path) for path in arguments.other_lock)
+    check_overrides_are_used(constraints, (lock, *(other for other in others if other.release == lock.release)))
+    layers = renew(
+        members(lock),
+        GroupedLock((), ()) if previous is None else GroupedLock.of(previous),
+        tuple(GroupedLock.of(other) for other in others),
+    )
+    write_atomically(arguments.output, render_python_lock(replace(lock, layers=layers)).encode())
 
 
 def make_locker(settings: FetchSettings, program: Path, rootfs: Rootfs, folder: Path) -> Locker:

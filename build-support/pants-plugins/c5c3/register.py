@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from c5c3.goals import image_test, images_for_tests, lockfiles, package, publish, run, update_sources
+from c5c3.goals import group_layers, image_test, images_for_tests, lockfiles, package, publish, run, update_sources
 from c5c3.subsystems.debian import DebianSubsystem
 from c5c3.subsystems.images import ImagesSubsystem
 from c5c3.target_types import (
@@ -47,6 +47,7 @@ def rules():
         *image.rules(),
         *image_test.rules(),
         *layers.rules(),
+        *group_layers.rules(),
         *lockfiles.rules(),
         *package.rules(),
         *publish.rules(),

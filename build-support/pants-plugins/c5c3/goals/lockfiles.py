@@ -64,6 +64,7 @@ from c5c3.util_rules.source import (
     ReleaseRefsRequest,
 )
 from c5c3.util_rules.step import Step, StepResult
+from c5c3.util_rules.targets import AllReleases
 from c5c3.util_rules.tools import TOOLS_LOCK, UvWheel
 
 TOOLS_RESOLVE = "tools/imagekit"
@@ -326,7 +327,9 @@ async def pin_source(request: PinSourceRequest) -> PinnedSource:
 
 
 @rule
-async def generate_service_lock(request: GenerateServiceLock, uv: UvWheel) -> GenerateLockfileResult:
+async def generate_service_lock(
+    request: GenerateServiceLock, uv: UvWheel, releases: AllReleases
+) -> GenerateLockfileResult:
     environment = request.environment
     ref = await Get(ComponentRef, ComponentRequest, environment.component_request)
     release = ref.release
@@ -344,8 +347,11 @@ async def generate_service_lock(request: GenerateServiceLock, uv: UvWheel) -> Ge
         Get(Rootfs, RootfsRequest(builder.layers)),
         Get(Digest, PathGlobs([constraints_path, overrides_path])),
     )
-    # An override must be of use to some service of the release, so those of the others are looked at too.
-    locks = await Get(Snapshot, PathGlobs([release.path("locks/*.lock.json")]))
+    # An override must be of use to some service of the release, and layers are shared with those of all releases.
+    locks = await Get(
+        Snapshot,
+        PathGlobs([other.path("locks/*.lock.json") for _, other in sorted(releases.by_name.items())]),
+    )
     previous_locks = await Get(Digest, AddPrefix(locks.digest, _PREVIOUS))
     result = await Get(
         StepResult,

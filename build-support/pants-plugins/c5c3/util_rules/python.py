@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional, Tuple
+from typing import Optional, Sequence, Tuple
 
 from imagekit.python.constraints import apply_overrides, parse_overrides, parse_upper_constraints
 from imagekit.python.lock import (
@@ -419,7 +419,7 @@ class PythonLayersRequest:
 
 @dataclass(frozen=True)
 class PythonLayers:
-    """Bottom to top: the skeleton, the locked packages, the component's own wheel.
+    """Bottom to top: the skeleton, the locked packages in the layers of their lock, the component's own wheel.
 
     ``libraries`` are the sources of the locked packages that are built from one, by the package's name.
     """
@@ -438,7 +438,7 @@ async def build_python_layers(request: PythonLayersRequest, platform: Platform) 
         Get(Piece, VenvSkeletonRequest(request.distribution.python, request.system_modules)),
     )
     selection = select(loaded.lock, request.distribution.target_python(platform), loaded.path, loaded.remedy)
-    packages = [package for package in selection.packages if package.name != loaded.lock.root.name]
+    packages = [package for layer in selection.layers for package in layer]
     patched = await Get(PatchedSource, Source, source)
     own_wheel = BuildWheelRequest(
         loaded.lock.root.name,
@@ -460,12 +460,34 @@ async def build_python_layers(request: PythonLayersRequest, platform: Platform) 
             ),
         ]
     )
+    by_package = dict(zip((package.name for package in packages), pieces))
     layers = await MultiGet(
-        Get(LayerBlob, LayerRequest((skeleton,), f"c5c3: virtual environment for Python {toolchain.python}")),
-        Get(LayerBlob, LayerRequest(tuple(pieces), "c5c3: Python packages")),
-        Get(LayerBlob, LayerRequest((own_piece,), f"c5c3: {environment.component} {source.tag}")),
+        [
+            Get(LayerBlob, LayerRequest((skeleton,), f"c5c3: virtual environment for Python {toolchain.python}")),
+            *(
+                Get(
+                    LayerBlob,
+                    LayerRequest(
+                        tuple(by_package[package.name] for package in layer),
+                        f"c5c3: Python packages: {shortened([package.name for package in layer])}",
+                    ),
+                )
+                for layer in selection.layers
+            ),
+            Get(LayerBlob, LayerRequest((own_piece,), f"c5c3: {environment.component} {source.tag}")),
+        ]
     )
     return PythonLayers(layers, source, loaded.libraries)
+
+
+def shortened(names: Sequence[str], length: int = 60) -> str:
+    """``names`` as one text: as many as fit into ``length`` characters (one at least), and how many more there are."""
+    text = names[0]
+    for position, name in enumerate(names[1:], 1):
+        if len(text) + len(name) + 2 > length:
+            return f"{text} and {len(names) - position} more"
+        text += f", {name}"
+    return text
 
 
 def rules():
