@@ -25,16 +25,23 @@ UNIT_TESTS = re.compile(r"[^/]+/tests/")
 #: The member of a wheel that becomes a file of the virtual environment's ``bin``.
 SCRIPT = re.compile(r"[^/]+\.data/scripts/")
 
+#: The member of a wheel that only a compiler reads.
+HEADER = re.compile(r"[^/]+\.data/headers/")
 
-class ExecutableScripts(WheelFile):
-    """A wheel whose scripts are executable, also where it was put together on a system that has no such bit."""
+
+class RuntimeFiles(WheelFile):
+    """A wheel as if it had been built without headers.
+
+    Its scripts are executable, also where it was put together on a system that has no such bit.
+    """
 
     def get_contents(self) -> Iterator[WheelContentElement]:
         for record, stream, executable in super().get_contents():
-            yield record, stream, executable or bool(SCRIPT.match(record[0]))
+            if not HEADER.match(record[0]):
+                yield record, stream, executable or bool(SCRIPT.match(record[0]))
 
 
-class WithoutTests(ExecutableScripts):
+class WithoutTests(RuntimeFiles):
     """A wheel as if it had been built without its unit tests: they are not in the installed RECORD either."""
 
     def get_contents(self) -> Iterator[WheelContentElement]:
@@ -63,7 +70,7 @@ def main(arguments: List[str]) -> None:
     with open(arguments[0], encoding="utf-8") as file:
         job = json.load(file)
     prefix = job["prefix"]
-    opened = WithoutTests if job["exclude_tests"] else ExecutableScripts
+    opened = WithoutTests if job["exclude_tests"] else RuntimeFiles
     with opened.open(job["wheel"]) as wheel:
         installer.install(
             source=wheel,

@@ -4,7 +4,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from imagekit.python.install_driver import ExecutableScripts, WithoutTests, schemes
+from imagekit.python.install_driver import RuntimeFiles, WithoutTests, schemes
 
 RECORD = "x/__init__.py,,\nx/tests/__init__.py,,\nx/common/tests/data.py,,\ntests/__init__.py,,\nx-1.dist-info/RECORD,,\n"
 
@@ -20,16 +20,16 @@ def test_unit_tests_of_a_distribution_are_left_out_and_nothing_else(tmp_path: Pa
     assert names == ["x/__init__.py", "x/common/tests/data.py", "tests/__init__.py", "x-1.dist-info/RECORD"]
 
 
-def test_scripts_are_executable_whatever_the_wheel_says(tmp_path: Path) -> None:
+def test_scripts_are_executable_whatever_the_wheel_says_and_headers_are_left_out(tmp_path: Path) -> None:
     path = tmp_path / "x-1-py3-none-any.whl"
-    names = ["x.py", "x-1.data/scripts/run", "x-1.data/data/etc/x.conf"]
+    names = ["x.py", "x-1.data/scripts/run", "x-1.data/data/etc/x.conf", "x-1.data/headers/x.h"]
     with zipfile.ZipFile(path, "w") as archive:
         for name in names:
             archive.writestr(name, "")
         archive.writestr("x-1.dist-info/RECORD", "".join(f"{name},,\n" for name in names))
-    with ExecutableScripts.open(path) as wheel:
-        executables = [record[0] for record, _, executable in wheel.get_contents() if executable]
-    assert executables == ["x-1.data/scripts/run"]
+    with RuntimeFiles.open(path) as wheel:
+        contents = {record[0]: executable for record, _, executable in wheel.get_contents()}
+    assert contents == {"x.py": False, "x-1.data/scripts/run": True, "x-1.data/data/etc/x.conf": False}
 
 
 def test_everything_goes_below_the_virtual_environment() -> None:
