@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import Iterable, Iterator, Optional, Tuple
+
+from packaging.requirements import Requirement
 
 from imagekit.python.backend import BuildError, Metadata, SourceTree, Toolchain, parse_metadata
+from imagekit.python.target import OLDEST_GLIBC, TargetPython
 from imagekit.python.wheel_file import canonicalize, check_wheel_name
 
 
@@ -40,7 +44,7 @@ def build_wheel(
         built = toolchain.build(tree, build_wheels, Path(folder))
         check_wheel_name(built.name, tree.name, tree.version)
         if locked is not None:
-            check_requires(tree, wheel_metadata(built), locked)
+            check_requires(tree, wheel_metadata(built), locked, toolchain.python)
         output = output_dir / built.name
         canonicalize(built, output)
     return output
@@ -53,13 +57,29 @@ def wheel_metadata(wheel: Path) -> Metadata:
         return parse_metadata(archive.read(member).decode("utf-8"))
 
 
-def check_requires(tree: SourceTree, metadata: Metadata, locked: LockedRequires) -> None:
-    """Raise :class:`~imagekit.python.backend.BuildError` when a patch changed what ``tree`` requires."""
-    requires = metadata.requires_with(locked.extras)
-    added = [f"{requirement!r} was added" for requirement in requires if requirement not in locked.requires]
-    removed = [f"{requirement!r} was removed" for requirement in locked.requires if requirement not in requires]
+def check_requires(tree: SourceTree, metadata: Metadata, locked: LockedRequires, python: str) -> None:
+    """Raise :class:`~imagekit.python.backend.BuildError` when a patch changed what ``tree`` requires with ``python``.
+
+    What counts is what holds for that Python: pbr evaluates markers when it is asked for metadata, which is what a lock
+    is made from, and keeps them when it builds a wheel.
+    """
+    target = TargetPython(python, OLDEST_GLIBC, platform.machine())
+    requires = tuple(_in_force(metadata.requires_with(locked.extras), locked.extras, target))
+    known = tuple(_in_force(locked.requires, locked.extras, target))
+    added = [f"{requirement!r} was added" for requirement in requires if requirement not in known]
+    removed = [f"{requirement!r} was removed" for requirement in known if requirement not in requires]
     if added or removed:
         raise BuildError(
             f"the lock was made for other requirements of {tree.name} {tree.version} than its patched source has: "
             f"{', '.join(added + removed)}. {locked.remedy}"
         )
+
+
+def _in_force(requirements: Iterable[str], extras: Tuple[str, ...], target: TargetPython) -> Iterator[str]:
+    """Those of ``requirements`` that hold on ``target`` with ``extras``, without their markers."""
+    for text in requirements:
+        requirement = Requirement(text)
+        marker, requirement.marker = requirement.marker, None
+        environments = ({**target.environment(), "extra": extra} for extra in ("", *extras))
+        if marker is None or any(marker.evaluate(environment) for environment in environments):
+            yield str(requirement)

@@ -15,16 +15,28 @@ METADATA = parse_metadata(
 
 
 def test_a_wheel_that_requires_what_its_lock_was_made_for_is_accepted() -> None:
-    check_requires(TREE, METADATA, LockedRequires(("flask", "pbr>=2"), ("ldap",), "Lock again."))
+    check_requires(TREE, METADATA, LockedRequires(("flask", "pbr>=2"), ("ldap",), "Lock again."), "3.11")
 
 
 def test_a_patch_that_changes_requirements_makes_the_lock_stale() -> None:
     with pytest.raises(BuildError) as refusal:
-        check_requires(TREE, METADATA, LockedRequires(("pbr>=2", "routes"), ("ldap",), "Lock again."))
+        check_requires(TREE, METADATA, LockedRequires(("pbr>=2", "routes"), ("ldap",), "Lock again."), "3.11")
     assert str(refusal.value) == (
         "the lock was made for other requirements of keystone 28.0.0 than its patched source has: 'flask' was added, "
         "'routes' was removed. Lock again."
     )
+
+
+def test_markers_count_for_what_they_say_of_this_python() -> None:
+    metadata = parse_metadata(
+        "Name: neutron\nVersion: 27.0.1\nRequires-Dist: pyroute2>=0.7.3; (sys_platform!='win32')\n"
+        "Requires-Dist: pywin32; sys_platform=='win32'\nRequires-Dist: python-ldap; extra=='ldap'\n"
+    )
+    locked = LockedRequires(("pyroute2>=0.7.3", 'python-ldap; extra == "ldap"'), ("ldap",), "Lock again.")
+    check_requires(TREE, metadata, locked, "3.11")
+    without = LockedRequires(('python-ldap; extra == "ldap"',), ("ldap",), "Lock again.")
+    with pytest.raises(BuildError, match="'pyroute2>=0.7.3' was added. Lock again.$"):
+        check_requires(TREE, metadata, without, "3.11")
 
 
 def test_the_metadata_of_a_wheel_is_its_own_and_not_that_of_a_vendored_one(tmp_path: Path) -> None:
