@@ -17,7 +17,23 @@ from c5c3.target_types import (
     PatchSets,
     ReleaseFile,
 )
-from c5c3.util_rules import checkout, debian, dependencies, fetched, host, image, layers, python, required_file, source, step, targets, tools
+from c5c3.util_rules import (
+    checkout,
+    contents,
+    debian,
+    dependencies,
+    fetched,
+    host,
+    image,
+    layers,
+    python,
+    required_file,
+    sbom,
+    source,
+    step,
+    targets,
+    tools,
+)
 
 
 def target_types():
@@ -40,6 +56,7 @@ def rules():
         *DebianSubsystem.rules(),
         *ImagesSubsystem.rules(),
         *checkout.rules(),
+        *contents.rules(),
         *debian.rules(),
         *dependencies.rules(),
         *fetched.rules(),
@@ -54,6 +71,7 @@ def rules():
         *python.rules(),
         *required_file.rules(),
         *run.rules(),
+        *sbom.rules(),
         *source.rules(),
         *step.rules(),
         *targets.rules(),

@@ -64,7 +64,7 @@ from c5c3.util_rules.debian import (
 )
 from c5c3.util_rules.image_names import ImageError, image_tags
 from c5c3.util_rules.layers import LayerBlob, LayerRequest, Piece
-from c5c3.util_rules.python import PythonEnvironmentRequest, PythonLayers, PythonLayersRequest, Toolchain
+from c5c3.util_rules.python import PythonEnvironmentRequest, PythonInstallation, PythonLayers, PythonLayersRequest, Toolchain
 from c5c3.util_rules.source import Source
 from c5c3.util_rules.step import Step, StepResult
 
@@ -105,7 +105,8 @@ class ImageRequest(EngineAwareParameter):
 class BuiltImage:
     """An image: its layers, and the rest of its layout (``index.json``, manifest, configuration) in ``documents``.
 
-    ``digest`` is that of its manifest, ``size`` what a registry must hold of it, in bytes.
+    ``digest`` is that of its manifest, ``size`` what a registry must hold of it, in bytes. ``debs`` (bottom first) and
+    ``python`` are what its SBOM is made from.
     """
 
     address: Address
@@ -114,6 +115,8 @@ class BuiltImage:
     digest: str
     size: int
     tags: Tuple[str, ...]
+    debs: Tuple[LoadedDebLock, ...]
+    python: Optional[PythonInstallation]
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,8 @@ class ImageLayers:
     layers: Tuple[LayerBlob, ...]
     configuration: ImageConfiguration
     source: Optional[Source]
+    debs: Tuple[LoadedDebLock, ...] = ()
+    python: Optional[PythonInstallation] = None
 
 
 @dataclass(frozen=True)
@@ -255,6 +260,7 @@ async def build_image_layers(request: ImageLayersRequest) -> ImageLayers:
         base = await Get(ImageAddress, ImageAddressRequest(target[BaseField].value, BaseField.alias, target.address))
         below = await Get(ImageLayers, ImageLayersRequest(base.address))
     layers = list(below.layers)
+    debs, installation = list(below.debs), below.python
 
     system_packages = tuple(target[SystemPackagesField].value or ())
     if system_packages:
@@ -263,6 +269,7 @@ async def build_image_layers(request: ImageLayersRequest) -> ImageLayers:
         *locks_below, name = locks.names
         extends = locks_below[-1] if locks_below else None
         lock = await Get(LoadedDebLock, DebLockRequest(distribution, name, system_packages, extends))
+        debs.append(lock)
         layers.append(
             await Get(LayerBlob, SystemLayerRequest(name, lock, tuple(layers)))
             if layers
@@ -307,13 +314,14 @@ async def build_image_layers(request: ImageLayersRequest) -> ImageLayers:
             ),
         )
         layers.extend(python.layers)
-        source = python.source
+        source, installation = python.source, python.installation
 
     files = await Get(HydratedSources, HydrateSourcesRequest(target[FilesField]))
     if files.snapshot.files:
         piece = await Get(Piece, FilesPieceRequest(target.address.spec_path, files.snapshot.digest))
         layers.append(await Get(LayerBlob, LayerRequest((piece,), f"c5c3: files of {target.address.target_name}")))
-    return ImageLayers(tuple(layers), _configuration(target, below.configuration, source), source)
+    configuration = _configuration(target, below.configuration, source)
+    return ImageLayers(tuple(layers), configuration, source, tuple(debs), installation)
 
 
 def _configuration(target: Target, base: ImageConfiguration, source: Optional[Source]) -> ImageConfiguration:
@@ -383,6 +391,8 @@ async def build_image(request: ImageRequest, platform: Platform) -> BuiltImage:
         digest=assembled.string("digest"),
         size=assembled.integer("size"),
         tags=tags,
+        debs=image.debs,
+        python=image.python,
     )
 
 

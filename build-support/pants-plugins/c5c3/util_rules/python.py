@@ -16,6 +16,7 @@ from imagekit.python.lock import (
     parse_python_lock,
     select,
 )
+from imagekit.python.target import TargetPython
 from packaging.utils import canonicalize_name
 from pants.engine.addresses import Address
 from pants.engine.fs import Digest, DigestContents, MergeDigests, PathGlobs, RemovePrefix, Snapshot
@@ -407,6 +408,19 @@ async def make_venv_skeleton(request: VenvSkeletonRequest, platform: Platform) -
 
 
 @dataclass(frozen=True)
+class PythonInstallation:
+    """A virtual environment: what was selected of its lock, and the wheels, the service's own last."""
+
+    environment: PythonEnvironmentRequest
+    target: TargetPython
+    project: str
+    packages: Tuple[SelectedPackage, ...]
+    source: Source
+    libraries: FrozenDict[str, Source]
+    wheels: Tuple[Wheel, ...]
+
+
+@dataclass(frozen=True)
 class PythonLayersRequest:
     """The layers of a service's virtual environment."""
 
@@ -422,11 +436,13 @@ class PythonLayers:
     """Bottom to top: the skeleton, the locked packages in the layers of their lock, the component's own wheel.
 
     ``libraries`` are the sources of the locked packages that are built from one, by the package's name.
+    ``installation`` says what is in the layers.
     """
 
     layers: Tuple[LayerBlob, ...]
     source: Source
     libraries: FrozenDict[str, Source]
+    installation: PythonInstallation
 
 
 @rule(desc="Build a virtual environment", level=LogLevel.DEBUG)
@@ -437,7 +453,8 @@ async def build_python_layers(request: PythonLayersRequest, platform: Platform) 
         Get(Source, ComponentRequest, environment.component_request),
         Get(Piece, VenvSkeletonRequest(request.distribution.python, request.system_modules)),
     )
-    selection = select(loaded.lock, request.distribution.target_python(platform), loaded.path, loaded.remedy)
+    target = request.distribution.target_python(platform)
+    selection = select(loaded.lock, target, loaded.path, loaded.remedy)
     packages = [package for layer in selection.layers for package in layer]
     patched = await Get(PatchedSource, Source, source)
     own_wheel = BuildWheelRequest(
@@ -477,7 +494,19 @@ async def build_python_layers(request: PythonLayersRequest, platform: Platform) 
             Get(LayerBlob, LayerRequest((own_piece,), f"c5c3: {environment.component} {source.tag}")),
         ]
     )
-    return PythonLayers(layers, source, loaded.libraries)
+    wheels = await MultiGet(
+        [
+            *(
+                Get(Wheel, SelectedWheelRequest(package, toolchain, loaded.libraries.get(package.name)))
+                for package in packages
+            ),
+            Get(Wheel, BuildWheelRequest, own_wheel),
+        ]
+    )
+    installation = PythonInstallation(
+        environment, target, source.pin.project, tuple(packages), source, loaded.libraries, wheels
+    )
+    return PythonLayers(layers, source, loaded.libraries, installation)
 
 
 def shortened(names: Sequence[str], length: int = 60) -> str:
