@@ -58,20 +58,20 @@ def wheel_metadata(wheel: Path) -> Metadata:
 
 
 def check_requires(tree: SourceTree, metadata: Metadata, locked: LockedRequires, python: str) -> None:
-    """Raise :class:`~imagekit.python.backend.BuildError` when a patch changed what ``tree`` requires with ``python``.
+    """Raise :class:`~imagekit.python.backend.BuildError` when a patch made ``tree`` require more with ``python``.
 
     What counts is what holds for that Python: pbr evaluates markers when it is asked for metadata, which is what a lock
-    is made from, and keeps them when it builds a wheel.
+    is made from; in a wheel it keeps them, or loses the requirement where the project has a ``pyproject.toml``. So what
+    a wheel does not require any more is no sign of a patch; it is in the image until the next lock.
     """
     target = TargetPython(python, OLDEST_GLIBC, platform.machine())
     requires = tuple(_in_force(metadata.requires_with(locked.extras), locked.extras, target))
     known = tuple(_in_force(locked.requires, locked.extras, target))
     added = [f"{requirement!r} was added" for requirement in requires if requirement not in known]
-    removed = [f"{requirement!r} was removed" for requirement in known if requirement not in requires]
-    if added or removed:
+    if added:
         raise BuildError(
             f"the lock was made for other requirements of {tree.name} {tree.version} than its patched source has: "
-            f"{', '.join(added + removed)}. {locked.remedy}"
+            f"{', '.join(added)}. {locked.remedy}"
         )
 
 
