@@ -20,6 +20,7 @@ from typing import Iterator, Mapping, Sequence
 import pytest
 
 from imagekit.constants import SERVICE_UID
+from imagekit.oci.docker_daemon import docker_daemon
 
 LAYOUT = Path("images/keystone/2025.2")
 PASSWORD = "not-a-secret"
@@ -174,7 +175,7 @@ def test_the_patch_names_the_running_build(keystone: Keystone) -> None:
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[str]]:
+def engine() -> Iterator[Sequence[str]]:
     """A Docker client and its engine: one that runs here, or one started for the test."""
     client = shutil.which("docker", path="/usr/bin") or shutil.which("docker")
     if client is None:
@@ -182,32 +183,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[str]]:
     if subprocess.run([client, "info"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0:
         yield (client,)
         return
-    daemon = shutil.which("dockerd", path="/usr/sbin:/usr/bin")
-    if daemon is None or os.geteuid() != 0:
-        pytest.skip("no container engine runs here, and only root can start one")
-    folder = tmp_path_factory.mktemp("d")
-    address = f"unix://{folder}/s"
-    log = folder / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [
-                *(daemon, "--iptables=false", "--bridge=none", "--pidfile", str(folder / "pid"), "-H", address),
-                *("--data-root", str(folder / "data"), "--exec-root", str(folder / "exec")),
-            ],
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        command = (client, "-H", address)
-        deadline = time.monotonic() + 60
-        while subprocess.run([*command, "info"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
-            if process.poll() is not None or time.monotonic() > deadline:
-                pytest.skip(f"dockerd does not start on this machine: {log.read_text()[-300:]}")
-            time.sleep(0.5)
-        yield command
-    finally:
-        process.terminate()
-        process.wait()
+    with docker_daemon() as host:
+        yield (client, "--host", host)
 
 
 def test_the_same_through_a_container_engine(engine: Sequence[str], tmp_path: Path) -> None:

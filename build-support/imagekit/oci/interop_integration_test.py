@@ -9,7 +9,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, Tuple
 
@@ -21,6 +20,7 @@ from imagekit.oci.compression import GZIP, ZSTD, Compression
 from imagekit.oci.conftest import SampleImage
 from imagekit.oci.descriptor import Platform
 from imagekit.oci.docker_archive import write_docker_archive_file
+from imagekit.oci.docker_daemon import TOOLS_PATH, docker_daemon
 from imagekit.oci.engine import check_engine, find_engine, load_image
 from imagekit.oci.entry import Entry, EntryKind, FileSlice, Piece, directory, whiteout
 from imagekit.oci.image_config import ContainerConfig
@@ -29,9 +29,7 @@ from imagekit.oci.layout import Layout
 from imagekit.oci.unpack import unpack_image
 from imagekit.oci.validate import validate_layout
 
-# The clients of the distribution before others of the same name; a test may run without any PATH.
-TOOLS_PATH = os.pathsep.join(["/usr/sbin", "/usr/bin", "/sbin", "/bin", os.environ.get("PATH", os.defpath)])
-PACKAGES = {"docker": "docker.io", "dockerd": "docker.io", "bwrap": "bubblewrap"}
+PACKAGES = {"docker": "docker.io", "bwrap": "bubblewrap"}
 REFERENCE = "28.0.0"
 TAG = "c5c3/tool:28.0.0"
 COMPRESSIONS = pytest.mark.parametrize("compression", [ZSTD, GZIP], ids=["zstd", "gzip"])
@@ -198,36 +196,9 @@ def test_an_unpacked_image_runs_in_bubblewrap(tmp_path: Path) -> None:
 @pytest.fixture
 def docker(tmp_path: Path) -> Iterator[Mapping[str, str]]:
     """The environment in which ``docker`` reaches a daemon of the test's own."""
-    dockerd = tool("dockerd")
     tool("docker")
-    if os.geteuid() != 0:
-        pytest.skip("dockerd runs as root only: run the test as root")
-    # A socket's path may have 107 bytes only.
-    short = Path(tempfile.mkdtemp(prefix="docker-", dir="/tmp"))
-    host = f"unix://{short}/socket"
-    log = (tmp_path / "dockerd.log").open("w+")
-    arguments = ["--iptables=false", "--bridge=none", "--storage-driver=vfs", "-H", host, "-p", f"{short}/pid"]
-    daemon = subprocess.Popen(
-        [dockerd, *arguments, "--data-root", str(tmp_path / "docker"), "--exec-root", str(short / "exec")],
-        env={**os.environ, "PATH": TOOLS_PATH},
-        stdout=log,
-        stderr=log,
-    )
-    environment = {"DOCKER_HOST": host, "DOCKER_CONFIG": str(tmp_path / "docker-config"), "PATH": TOOLS_PATH}
-    try:
-        deadline = time.monotonic() + 60
-        while subprocess.run(["docker", "version"], env={**os.environ, **environment}, capture_output=True).returncode:
-            log.seek(0)
-            if daemon.poll() is not None or time.monotonic() > deadline:
-                pytest.skip(f"dockerd does not start on this machine: {log.read()[-300:]}")
-            time.sleep(0.2)
-        yield environment
-    finally:
-        daemon.terminate()
-        daemon.wait(60)
-        log.close()
-        shutil.rmtree(short, ignore_errors=True)
-        shutil.rmtree(tmp_path / "docker", ignore_errors=True)
+    with docker_daemon() as host:
+        yield {"DOCKER_HOST": host, "DOCKER_CONFIG": str(tmp_path / "docker-config"), "PATH": TOOLS_PATH}
 
 
 def run_image(image: Path, *arguments: str) -> List[str]:
