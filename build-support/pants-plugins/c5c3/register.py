@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from c5c3.goals import group_layers, image_test, images_for_tests, lockfiles, package, publish, run, update_sources
+from c5c3.goals import group_layers, image_tests, images_for_tests, lockfiles, package, publish, run, update_sources
 from c5c3.subsystems.debian import DebianSubsystem
 from c5c3.subsystems.images import ImagesSubsystem
 from c5c3.target_types import (
@@ -62,7 +62,7 @@ def rules():
         *fetched.rules(),
         *host.rules(),
         *image.rules(),
-        *image_test.rules(),
+        *image_tests.rules(),
         *layers.rules(),
         *group_layers.rules(),
         *lockfiles.rules(),

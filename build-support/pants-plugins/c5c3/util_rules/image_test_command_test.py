@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pants.engine.addresses import Address
 
-from c5c3.goals.image_test import ImageTestError, ImageTestFieldSet, command_of
+from c5c3.goals.image_tests import ImageTestError, ImageTestFieldSet, command_of
 from c5c3.target_types import ImageTest, ImageTestCommandField, ImageTestScriptField, TestedImageField
 
 

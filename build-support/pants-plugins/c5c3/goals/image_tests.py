@@ -22,7 +22,7 @@ from pants.engine.target import (
 from pants.engine.unions import UnionRule
 from pants.util.logging import LogLevel
 
-from c5c3.subsystems.image_test import ImageChecksSubsystem, ImageTestSubsystem
+from c5c3.subsystems.image_tests import ImageChecksSubsystem, ImageTestSubsystem
 from c5c3.target_types import (
     AllowedFindingsField,
     ImageTestCommandField,
