@@ -81,8 +81,8 @@ class ImageContents:
     """All that is in an image.
 
     ``architecture`` is Debian's name of the machine, ``distribution`` the suite, ``python`` the interpreter (``3.11``).
-    ``requirements`` are what the Python distributions were resolved from, ``requested`` the Debian packages that were
-    asked for. ``left_out`` says in words what the image could hold and does not.
+    ``requirements`` are what the Python distributions were resolved from, the service first; ``requested`` are the
+    Debian packages that were asked for. ``left_out`` says in words what the image could hold and does not.
     """
 
     architecture: str

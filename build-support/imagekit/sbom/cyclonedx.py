@@ -89,7 +89,11 @@ def sbom(image: ImageIdentity, contents: ImageContents, descriptions: Descriptio
     deb_refs = {deb.name: _deb_purl(deb, contents) for deb in contents.debs}
     python_refs = {item.name: _python_purl(item) for item in contents.distributions}
     components = [_deb(deb, contents, descriptions.debs) for deb in contents.debs]
-    components += [_python(item, wheels, descriptions.patches) for item in contents.distributions]
+    applications = _names(contents.requirements[:1])
+    components += [
+        _python(item, "application" if item.name in applications else "library", wheels, descriptions.patches)
+        for item in contents.distributions
+    ]
     return {
         "$schema": f"http://cyclonedx.org/schema/bom-{SPEC_VERSION}.schema.json",
         "bomFormat": "CycloneDX",
@@ -168,7 +172,7 @@ def _python_purl(item: PythonContent) -> str:
 
 
 def _python(
-    item: PythonContent, wheels: Mapping[str, WheelDescription], patches: Mapping[str, bytes]
+    item: PythonContent, kind: str, wheels: Mapping[str, WheelDescription], patches: Mapping[str, bytes]
 ) -> Dict[str, Json]:
     wheel = wheels.get(item.name)
     if wheel is None:
@@ -176,7 +180,7 @@ def _python(
     reference = _python_purl(item)
     properties: List[Json] = [{"name": ARTIFACT_PROPERTY, "value": wheel.filename}]
     component: Dict[str, Json] = {
-        "type": "library" if item.source is None else "application",
+        "type": kind,
         "bom-ref": reference,
         "name": item.name,
         "version": item.version,
@@ -203,7 +207,7 @@ def _python(
         properties.extend(
             {"name": PATCH_PROPERTY, "value": f"{patch.path} sha256:{patch.sha256}"} for patch in item.source.patches
         )
-        pedigree = _pedigree(item, item.source, patches)
+        pedigree = _pedigree(item, kind, item.source, patches)
         if pedigree:
             component["pedigree"] = pedigree
     _add_references(component, references)
@@ -236,7 +240,9 @@ def _source_file(name: str, version: str, filename: str, sha256: str) -> Dict[st
     }
 
 
-def _pedigree(item: PythonContent, source: SourceContent, patches: Mapping[str, bytes]) -> Dict[str, Json]:
+def _pedigree(
+    item: PythonContent, kind: str, source: SourceContent, patches: Mapping[str, bytes]
+) -> Dict[str, Json]:
     if not source.patches:
         return {}
     given = []
@@ -245,7 +251,7 @@ def _pedigree(item: PythonContent, source: SourceContent, patches: Mapping[str, 
             raise SbomError(f"the patch {patch.path} of {item.name} is not at hand. Build the image again.")
         given.append((patch, patches[patch.path]))
     ancestor: Dict[str, Json] = {
-        "type": "application",
+        "type": kind,
         "name": item.name,
         "version": item.version,
         "purl": _python_purl(item),

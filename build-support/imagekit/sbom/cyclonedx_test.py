@@ -103,6 +103,16 @@ def test_the_same_contents_give_the_same_bytes_and_another_image_another_serial_
     assert other["serialNumber"] != json.loads(first)["serialNumber"]
 
 
+def test_the_service_is_an_application_and_a_patched_library_is_none() -> None:
+    source = SourceContent("pyasn1", "2025.2", "pyasn1-0.6.4.tar.gz", "c" * 64)
+    *others, pyasn1 = CONTENTS.distributions
+    contents = replace(CONTENTS, distributions=(*others, replace(pyasn1, artifact=None, sha256=None, source=source)))
+    components = sbom(IMAGE, contents, DESCRIPTIONS)["components"]
+    assert isinstance(components, list)
+    kinds = {item["name"]: item["type"] for item in components if isinstance(item, dict)}
+    assert (kinds["keystone"], kinds["pyasn1"]) == ("application", "library")
+
+
 def test_debian_versions_are_encoded_in_package_urls() -> None:
     assert _component("libxml2")["purl"] == "pkg:deb/debian/libxml2@1:2.9~rc1%2Bdfsg-1?arch=amd64&distro=bookworm"
 
