@@ -15,6 +15,7 @@ from pants.util.strutil import help_text
 from c5c3.goals.package import DockerImagePackageFieldSet
 from c5c3.util_rules.image import BuiltImage, ImageLayout, ImageRequest
 from c5c3.util_rules.image_names import ImageError
+from c5c3.util_rules.sbom import SbomFile, SbomFileRequest, sbom_path
 
 
 class ImagesField(SpecialCasedDependencies):
@@ -22,9 +23,10 @@ class ImagesField(SpecialCasedDependencies):
     help = help_text(
         """
         Addresses of `docker_image` targets that the tests need. Each is there as an OCI image layout, at its output
-        path below the folder that the tests start in: `images/keystone/2025.2`.
+        path below the folder that the tests start in, with its SBOM beside it: `images/keystone/2025.2` and
+        `images/keystone/2025.2.cdx.json`.
 
-        A test runs again only when an image it names changed.
+        A test runs again only when an image it names, or its SBOM, changed.
 
         Example: `images=["services/keystone#image@release=2025.2"]`.
         """
@@ -51,11 +53,12 @@ async def provide_images(request: ImagesForTestsRequest) -> PytestPluginSetup:
     images = await MultiGet(Get(BuiltImage, ImageRequest(field_set.address)) for field_set in field_sets)
     layouts = await MultiGet(Get(ImageLayout, BuiltImage, image) for image in images)
     bare = await MultiGet(Get(Digest, RemovePrefix(layout.digest, "layout")) for layout in layouts)
-    placed = await MultiGet(
-        Get(Digest, AddPrefix(digest, field_set.output_path.value_or_default(file_ending=None)))
-        for digest, field_set in zip(bare, field_sets)
+    paths = [field_set.output_path.value_or_default(file_ending=None) for field_set in field_sets]
+    placed = await MultiGet(Get(Digest, AddPrefix(digest, path)) for digest, path in zip(bare, paths))
+    sboms = await MultiGet(
+        Get(SbomFile, SbomFileRequest(image, sbom_path(path))) for image, path in zip(images, paths)
     )
-    return PytestPluginSetup(await Get(Digest, MergeDigests(placed)))
+    return PytestPluginSetup(await Get(Digest, MergeDigests([*placed, *(sbom.digest for sbom in sboms)])))
 
 
 def rules():

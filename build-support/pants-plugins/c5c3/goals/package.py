@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pants.base.build_environment import get_buildroot
 from pants.core.goals.package import BuiltPackage, BuiltPackageArtifact, PackageFieldSet
 from pants.core.util_rules.distdir import DistDir
-from pants.engine.fs import CreateDigest, Digest, DigestContents, FileContent
 from pants.engine.internals.selectors import Get
 from pants.engine.process import ProcessCacheScope
 from pants.engine.rules import collect_rules, rule
@@ -27,7 +26,7 @@ from c5c3.target_types import (
 )
 from c5c3.util_rules.image import BuiltImage, ImageLayout, ImageRequest
 from c5c3.util_rules.image_names import repository_of
-from c5c3.util_rules.sbom import Sbom
+from c5c3.util_rules.sbom import SbomFile, SbomFileRequest, sbom_path
 from c5c3.util_rules.step import Step, StepResult
 
 
@@ -100,11 +99,9 @@ async def package_image(
             cache_scope=ProcessCacheScope.PER_SESSION,
         ),
     )
-    sbom_path = f"{relative_path}.cdx.json"
-    lines.append(f"  sbom    {os.path.join(dist_dir.relpath, sbom_path)}")
-    sbom = await Get(DigestContents, Digest, (await Get(Sbom, BuiltImage, image)).digest)
-    written = await Get(Digest, CreateDigest([FileContent(sbom_path, sbom[0].content)]))
-    return BuiltPackage(written, (BuiltPackageArtifact(sbom_path, ()), BuiltPackageArtifact(None, tuple(lines))))
+    beside = sbom_path(relative_path)
+    sbom = await Get(SbomFile, SbomFileRequest(image, beside))
+    return BuiltPackage(sbom.digest, (BuiltPackageArtifact(beside, ()), BuiltPackageArtifact(None, tuple(lines))))
 
 
 def rules():

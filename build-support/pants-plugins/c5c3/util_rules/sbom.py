@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Tuple
 
 from imagekit.sbom.contents import ImageContents
-from pants.engine.fs import CreateDigest, Digest, FileContent, MergeDigests
+from pants.engine.fs import CreateDigest, Digest, DigestEntries, FileContent, FileEntry, MergeDigests
 from pants.engine.internals.selectors import Get, MultiGet
 from pants.engine.rules import collect_rules, rule
 from pants.engine.target import WrappedTarget, WrappedTargetRequest
@@ -27,6 +27,24 @@ class Sbom:
     """A digest that holds the SBOM as :data:`SBOM_FILE`."""
 
     digest: Digest
+
+
+@dataclass(frozen=True)
+class SbomFileRequest:
+    """The SBOM of ``image`` as the file ``path``."""
+
+    image: BuiltImage
+    path: str
+
+
+@dataclass(frozen=True)
+class SbomFile:
+    digest: Digest
+
+
+def sbom_path(output_path: str) -> str:
+    """Where the SBOM of the image at ``output_path`` is: beside its layout."""
+    return f"{output_path}.cdx.json"
 
 
 @dataclass(frozen=True)
@@ -131,6 +149,14 @@ async def make_sbom(image: BuiltImage) -> Sbom:
         ),
     )
     return Sbom(result.output)
+
+
+@rule
+async def place_sbom(request: SbomFileRequest) -> SbomFile:
+    sbom = await Get(Sbom, BuiltImage, request.image)
+    (entry,) = await Get(DigestEntries, Digest, sbom.digest)
+    assert isinstance(entry, FileEntry)
+    return SbomFile(await Get(Digest, CreateDigest([FileEntry(request.path, entry.file_digest)])))
 
 
 def rules():
