@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from c5c3.goals import group_layers, image_tests, images_for_tests, lockfiles, package, publish, run, update_sources
+from c5c3.goals import (
+    group_layers,
+    image_tests,
+    images_for_tests,
+    lockfiles,
+    package,
+    publish,
+    run,
+    show_sbom,
+    update_sources,
+)
 from c5c3.subsystems.debian import DebianSubsystem
 from c5c3.subsystems.images import ImagesSubsystem
 from c5c3.target_types import (
@@ -72,6 +82,7 @@ def rules():
         *required_file.rules(),
         *run.rules(),
         *sbom.rules(),
+        *show_sbom.rules(),
         *source.rules(),
         *step.rules(),
         *targets.rules(),
