@@ -38,6 +38,7 @@ KEYSTONE_LOCK = PythonLock(
     requirements=("keystone",),
     root=RootPackage("keystone", "28.0.0"),
     packages=(LockedPackage("oslo-messaging", "17.1.0", component="oslo.messaging", requires=("pbr",), extras=("kafka",)),),
+    layers=(("oslo-messaging",),),
 )
 REFS = "3rdparty/releases/2025.2/source-refs.yaml"
 
@@ -258,7 +259,7 @@ def test_a_service_that_the_release_does_not_pin_is_refused(rule_runner: RuleRun
 
 def test_patches_of_a_library_that_no_service_depends_on_are_refused(rule_runner: RuleRunner) -> None:
     rule_runner.write_files({"patches/oslo.cache/2025.2/0001-a.patch": ""})
-    nova = render_python_lock(replace(KEYSTONE_LOCK, service="nova", packages=()))
+    nova = render_python_lock(replace(KEYSTONE_LOCK, service="nova", packages=(), layers=()))
     rule_runner.write_files({"3rdparty/releases/2025.2/locks/nova.lock.json": nova})
     refs = release_refs(rule_runner, "keystone: 28.0.0\noslo.messaging: 17.1.0\noslo.cache: 3.0.0\n")
     with engine_error(
