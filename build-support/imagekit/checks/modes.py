@@ -7,7 +7,8 @@ from typing import Iterator
 
 from imagekit.checks.finding import Finding, Subject
 
-#: Debian's own programs that need other rights: of the packages libpam-modules, login, mount, passwd and sudo.
+#: Debian's own programs that need other rights: of the packages libpam-modules, login, mount, nfs-common,
+#: openssh-client, passwd and sudo.
 SET_ID_PROGRAMS = frozenset(
     (
         "/usr/bin/chage",
@@ -18,9 +19,12 @@ SET_ID_PROGRAMS = frozenset(
         "/usr/bin/mount",
         "/usr/bin/newgrp",
         "/usr/bin/passwd",
+        "/usr/bin/ssh-agent",
         "/usr/bin/su",
         "/usr/bin/sudo",
         "/usr/bin/umount",
+        "/usr/lib/openssh/ssh-keysign",
+        "/usr/sbin/mount.nfs",
         "/usr/sbin/unix_chkpwd",
     )
 )
