@@ -29,7 +29,12 @@ def test_scripts_are_executable_whatever_the_wheel_says_and_headers_are_left_out
         archive.writestr("x-1.dist-info/RECORD", "".join(f"{name},,\n" for name in names))
     with RuntimeFiles.open(path) as wheel:
         contents = {record[0]: executable for record, _, executable in wheel.get_contents()}
-    assert contents == {"x.py": False, "x-1.data/scripts/run": True, "x-1.data/data/etc/x.conf": False}
+    assert contents == {
+        "x.py": False,
+        "x-1.data/scripts/run": True,
+        "x-1.data/data/etc/x.conf": False,
+        "x-1.dist-info/RECORD": False,
+    }
 
 
 def test_everything_goes_below_the_virtual_environment() -> None:

@@ -320,7 +320,11 @@ LIBRARY = LockedPackage(
     "oslo-messaging", "17.1.0", component="oslo.messaging", requires=("pbr>=2.0.0",), extras=("kafka",),
     build_requires=(SETUPTOOLS,),
 )  # fmt: skip
-LIBRARY_LOCK = replace(LOCK, packages=(*LOCK.packages[:2], LIBRARY, LOCK.packages[2]))
+LIBRARY_LOCK = replace(
+    LOCK,
+    packages=(*LOCK.packages[:2], LIBRARY, LOCK.packages[2]),
+    layers=(*LOCK.layers, ("oslo-messaging",)),
+)
 PINNED = PinnedLibrary("oslo.messaging", "oslo.messaging", "17.1.0", "sources/oslo.messaging.json")
 
 
