@@ -13,7 +13,7 @@ from imagekit.oci.digest import Digest, DigestError
 from imagekit.oci.json_document import Document, DocumentError, Json, render
 from imagekit.registry.errors import RegistryError
 from imagekit.registry.reference import RepositoryName
-from imagekit.registry.session import PUSH, TRIES, FileBody, Interrupted, Session, errors_of, query
+from imagekit.registry.session import PUSH, TRIES, Answer, FileBody, Interrupted, Session, errors_of, query
 
 #: What fills the place of a configuration in a manifest that is no image (image-spec, manifest.md, "Guidelines").
 EMPTY = b"{}"
@@ -218,10 +218,9 @@ class Repository:
 
     # -- Manifests and tags ---------------------------------------------------------------------
 
-    def get_manifest(self, reference: str) -> Optional[StoredManifest]:
-        """The manifest or index of a tag or digest; ``None`` when there is none."""
-        answer = self.session.ask(
-            "GET",
+    def _ask_for_manifest(self, method: str, reference: str) -> Answer:
+        return self.session.ask(
+            method,
             self._path(f"manifests/{reference}"),
             self.name,
             expected=_HERE,
@@ -229,6 +228,10 @@ class Repository:
             headers={"Accept": ", ".join(_MANIFESTS)},
             what=f"Reading {_join(self.name, reference)}",
         )
+
+    def get_manifest(self, reference: str) -> Optional[StoredManifest]:
+        """The manifest or index of a tag or digest; ``None`` when there is none."""
+        answer = self._ask_for_manifest("GET", reference)
         if answer.status == 404:
             return None
         descriptor = Descriptor(_media_type(answer.headers), Digest.of(answer.body), len(answer.body))
@@ -241,15 +244,7 @@ class Repository:
 
     def find_digest(self, reference: str) -> Optional[Digest]:
         """The digest of what a tag or digest names; ``None`` when there is nothing."""
-        answer = self.session.ask(
-            "HEAD",
-            self._path(f"manifests/{reference}"),
-            self.name,
-            expected=_HERE,
-            action=PUSH,
-            headers={"Accept": ", ".join(_MANIFESTS)},
-            what=f"Reading {_join(self.name, reference)}",
-        )
+        answer = self._ask_for_manifest("HEAD", reference)
         if answer.status == 404:
             return None
         try:
