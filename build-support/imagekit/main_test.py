@@ -2,28 +2,29 @@ from __future__ import annotations
 
 import argparse
 import errno
+import importlib
 import os
 from pathlib import Path
-from typing import Callable, Mapping
+from typing import Callable
 
 import pytest
 
 from imagekit import __main__ as command_line
 from imagekit.command import Command
+from imagekit.commands import COMMAND_MODULES
 from imagekit.errors import ImagekitError
+from imagekit.run import load_command, run_command
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception], int]:
+def run() -> Callable[[Exception], int]:
     """The exit status of a command that raises."""
 
     def run_failing(failure: Exception) -> int:
         def fail(_: argparse.Namespace) -> None:
             raise failure
 
-        command = Command("fail", lambda parser: None, fail)
-        monkeypatch.setattr(command_line, "load_command", lambda name: command)
-        return command_line.main(["layer"])
+        return run_command("fail", Command("fail", lambda parser: None, fail), [])
 
     return run_failing
 
@@ -50,22 +51,27 @@ def test_another_failure_keeps_its_traceback(run: Callable[[Exception], int]) ->
 def test_an_unknown_command_lists_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert command_line.main(["lyaer"]) == 2
     shown = capsys.readouterr().err
-    assert all(f"  {name} " in shown for name in command_line.COMMAND_MODULES)
+    assert all(f"  {name} " in shown for name in COMMAND_MODULES)
 
 
 def test_every_command_is_there() -> None:
-    commands: Mapping[str, Command] = {name: command_line.load_command(name) for name in command_line.COMMAND_MODULES}
-    for command in commands.values():
+    for name, module in COMMAND_MODULES.items():
+        command = load_command(module, name)
         command.configure(argparse.ArgumentParser())
         assert command.help
 
 
-def test_the_umask_of_the_caller_does_not_matter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_module_holds_no_command_that_the_table_lacks() -> None:
+    for module in set(COMMAND_MODULES.values()):
+        for name in importlib.import_module(f"imagekit.{module}").COMMANDS:
+            assert COMMAND_MODULES[name] == module
+
+
+def test_the_umask_of_the_caller_does_not_matter(tmp_path: Path) -> None:
     command = Command("make", lambda parser: None, lambda _: (tmp_path / "made").mkdir())
-    monkeypatch.setattr(command_line, "load_command", lambda name: command)
     before = os.umask(0o077)
     try:
-        assert command_line.main(["layer"]) == 0
+        assert run_command("make", command, []) == 0
     finally:
         os.umask(before)
     assert (tmp_path / "made").stat().st_mode & 0o777 == 0o755
