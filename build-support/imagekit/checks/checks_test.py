@@ -122,6 +122,8 @@ def test_build_tools(subject: MakeSubject) -> None:
 def test_leftovers(subject: MakeSubject) -> None:
     found = check_leftovers(
         subject(
+            file("etc/nvme/hostnqn"),
+            file("etc/ssh/ssh_host_rsa_key.pub"),
             file("var/lib/apt/lists/bookworm"),
             file(f"{SITE_PACKAGES}/a.py", b"# see doc/build/html\n"),
             file(f"{SITE_PACKAGES}/__pycache__/a.cpython-311.pyc", b"/build/keystone/a.py"),
@@ -130,6 +132,8 @@ def test_leftovers(subject: MakeSubject) -> None:
         )
     )
     assert problems(found) == [
+        "/etc/nvme/hostnqn: it is the identity of one machine, and every container would have it",
+        "/etc/ssh/ssh_host_rsa_key.pub: it is the identity of one machine, and every container would have it",
         "/var/lib/apt/lists/bookworm: it is left of a package manager's cache",
         f"/{SITE_PACKAGES}/__pycache__/a.cpython-311.pyc: it names the path of a build, '/build/keystone'",
         f"/{SITE_PACKAGES}/__pycache__/gone.cpython-311.pyc: its source /{SITE_PACKAGES}/gone.py is not there",

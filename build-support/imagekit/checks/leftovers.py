@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import posixpath
 import re
@@ -9,6 +10,7 @@ from typing import Iterator
 
 from imagekit.checks.finding import Finding, Subject
 from imagekit.constants import VENV
+from imagekit.debian.contents import MACHINE_IDENTITIES
 
 _CACHES = ("/var/cache/apt/", "/var/lib/apt/lists/", "/root/.cache/", f"{VENV}/.cache/")
 _BYTE_CODE = re.compile(r"(?P<module>.+)\.(?:cpython|pypy)-?[0-9]+(?:\.opt-[12])?\.pyc")
@@ -22,13 +24,19 @@ _LARGEST_TEXT = 8 << 20
 
 
 def check_leftovers(subject: Subject) -> Iterator[Finding]:
-    """No package cache, no byte code without its source, no path of a build below the virtual environment."""
+    """No package cache, no machine's identity, no byte code without source, no build's path in the virtual environment."""
     paths = frozenset(node.path for node in subject.tree.nodes)
     for node in subject.tree.nodes:
         if node.is_link:
             continue
         if node.is_file and node.path.startswith(_CACHES):
             yield Finding(node.path, "it is left of a package manager's cache", "Remove it where it is made.")
+        if any(fnmatch.fnmatchcase(node.path, f"/{pattern}") for pattern in MACHINE_IDENTITIES):
+            yield Finding(
+                node.path,
+                "it is the identity of one machine, and every container would have it",
+                "Remove it where it is made.",
+            )
         folder, name = posixpath.split(node.path)
         compiled = _BYTE_CODE.fullmatch(name)
         if compiled and posixpath.basename(folder) == "__pycache__":

@@ -25,6 +25,19 @@ DPKG_FILTERS = (
     "--path-include=/usr/share/doc/*/copyright",
 )
 
+#: What only a compiler reads: some packages ship headers beside their programs.
+HEADER_FILTERS = ("--path-exclude=/usr/include/*",)
+
+#: What maintainer scripts draw by lot for the machine that they think they are on. Two containers of one image must not
+#: have one identity: hosts with the same iSCSI or NVMe name take each other's volumes.
+MACHINE_IDENTITIES = (
+    "etc/iscsi/initiatorname.iscsi",
+    "etc/nvme/hostid",
+    "etc/nvme/hostnqn",
+    "etc/ssh/ssh_host_*",
+    "var/lib/dbus/machine-id",
+)
+
 #: Logs, caches, locks and backups, with times and process ids in some of them.
 RESIDUE = (
     "etc/.pwd.lock",
@@ -34,7 +47,6 @@ RESIDUE = (
     "etc/shadow-",
     "etc/subgid-",
     "etc/subuid-",
-    "etc/ssh/ssh_host_*",
     "tmp/*",
     "usr/sbin/policy-rc.d",
     "var/cache/apt/*.bin",
@@ -42,7 +54,6 @@ RESIDUE = (
     "var/cache/debconf/*-old",
     "var/cache/ldconfig/aux-cache",
     "var/lib/apt/lists/*",
-    "var/lib/dbus/machine-id",
     "var/lib/dpkg/*-old",
     "var/lib/dpkg/lock*",
     "var/lib/dpkg/triggers/Lock",
@@ -61,8 +72,11 @@ def is_unused(path: str) -> bool:
 
 
 def remove_residue(root: Path) -> None:
-    """Remove what a run of dpkg left below ``root``; an /etc/machine-id is emptied, for systemd to fill at boot."""
-    for pattern in RESIDUE:
+    """Remove what a run of dpkg left below ``root``, identities of the machine too.
+
+    An /etc/machine-id is emptied, for systemd to fill at boot.
+    """
+    for pattern in (*RESIDUE, *MACHINE_IDENTITIES):
         for path in sorted(root.glob(pattern)):
             if path.is_dir() and not path.is_symlink():
                 remove_tree(path)

@@ -30,6 +30,11 @@ def test_documentation_is_left_out_but_not_licences() -> None:
         ("var/lib/apt/lists/deb.example_InRelease", False),
         ("usr/sbin/policy-rc.d", False),
         ("tmp/x/y", False),
+        ("etc/iscsi/iscsid.conf", True),
+        ("etc/iscsi/initiatorname.iscsi", False),
+        ("etc/nvme/hostid", False),
+        ("etc/nvme/hostnqn", False),
+        ("etc/ssh/ssh_host_ed25519_key", False),
     ],
 )
 def test_residue_goes_and_the_rest_stays(tmp_path: Path, path: str, stays: bool) -> None:

@@ -1,6 +1,6 @@
 """The lock of Debian packages: every package of a root file system with its version, size and SHA-256.
 
-Pure and of the standard library only: text in, frozen values out. The lock names no mirror. It is made by
+Of the standard library only: text in, frozen values out. The lock names no mirror. It is made by
 ``imagekit lock-debs`` from an index whose signature was checked.
 """
 
@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import List, Optional, Sequence, Tuple
 
 from imagekit.errors import ImagekitError
@@ -105,6 +106,14 @@ class DebLock:
 def lock_digest(text: str) -> str:
     """The SHA-256 of a lock file's text: what a lock that extends it holds in ``extends``."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_lock_text(path: Path) -> str:
+    """The text of the lock at ``path``; raises :class:`LockError` for one that cannot be read."""
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise LockError(f"the .deb lock {path} cannot be read: {error.strerror}.") from None
 
 
 def parse_deb_lock(text: str, origin: str) -> DebLock:

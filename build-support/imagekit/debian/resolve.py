@@ -73,7 +73,7 @@ def find_keyring(request: Request) -> Path:
     if distribution is None:
         raise AptError(
             f"the suite {suite!r} is not known, and so is not who signs it; known are: {', '.join(DISTRIBUTIONS)}. "
-            "Give the keyring with --keyring."
+            "Add it to DISTRIBUTIONS in imagekit/debian/resolve.py, or give the keyring with --keyring."
         )
     if not distribution.keyring.exists():
         raise AptError(
@@ -119,7 +119,7 @@ def resolve(request: Request, archives: Sequence[str], apt: AptConfiguration, ht
         )
     raise AptError(
         f"no archive gave a signed index of {', '.join(request.suites)}:{''.join(failures)}\n"
-        "Check the network, or name a mirror that carries the suite with --mirror."
+        "Check the network, or name a mirror that carries the suite (--mirror, or deb_mirrors in the download settings)."
     )
 
 

@@ -184,7 +184,9 @@ def test_an_index_that_its_signature_does_not_cover(archive: Archive) -> None:
         f"no archive gave a signed index of demo:\n  file://{archive.path}: apt refuses for amd64: "
     )
     assert "BADSIG" in message
-    assert message.endswith("\nCheck the network, or name a mirror that carries the suite with --mirror.")
+    assert message.endswith(
+        "\nCheck the network, or name a mirror that carries the suite (--mirror, or deb_mirrors in the download settings)."
+    )
 
 
 def test_an_index_without_a_signature(archive: Archive) -> None:

@@ -19,7 +19,7 @@ def test_a_suite_that_nobody_signs() -> None:
         find_keyring(request("potato"))
     assert str(error.value) == (
         "the suite 'potato' is not known, and so is not who signs it; known are: bookworm, trixie, forky, sid, jammy, "
-        "noble. Give the keyring with --keyring."
+        "noble. Add it to DISTRIBUTIONS in imagekit/debian/resolve.py, or give the keyring with --keyring."
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Iterable, Iterator, Optional, Sequence, Tuple
 
 from imagekit.debian.archive import read_control
-from imagekit.debian.contents import DPKG_FILTERS, is_unused, remove_residue, settle_byte_code
+from imagekit.debian.contents import DPKG_FILTERS, HEADER_FILTERS, is_unused, remove_residue, settle_byte_code
 from imagekit.debian.control import Stanza
 from imagekit.debian.difference import difference, snapshot
 from imagekit.debian.extract import essential_closure, extract_files, in_unpack_order
@@ -96,8 +96,10 @@ def check_debs(paths: Sequence[Path], packages: Sequence[DebPackage]) -> None:
         raise RootfsError(f"the .debs are not those of the lock: {'; '.join(parts)}. Fetch what the lock names.")
 
 
-def bootstrap(paths: Sequence[Path], architecture: str, user: Optional[User], output: LayerOutput) -> Layer:
-    """Write a root file system of the .debs at ``paths`` as one layer.
+def bootstrap(
+    paths: Sequence[Path], architecture: str, user: Optional[User], output: LayerOutput, *, headers: bool = False
+) -> Layer:
+    """Write a root file system of the .debs at ``paths`` as one layer; with ``headers``, /usr/include is part of it.
 
     Needs root or :func:`imagekit.sandbox.user_namespace.enter_user_namespace`. Raises RootfsError with dpkg's output
     when a package cannot be installed.
@@ -107,17 +109,17 @@ def bootstrap(paths: Sequence[Path], architecture: str, user: Optional[User], ou
         root = directory / "root"
         root.mkdir(mode=0o755)
         _prepare(root, debs, architecture)
-        _install(root, debs)
+        _install(root, debs, headers)
         if user is not None:
             add_user(root, user)
         _clean(root)
         return output.write(tree_entries(root))
 
 
-def extend(layers: Sequence[Path], paths: Sequence[Path], output: LayerOutput) -> Layer:
+def extend(layers: Sequence[Path], paths: Sequence[Path], output: LayerOutput, *, headers: bool = False) -> Layer:
     """Install the .debs at ``paths`` on top of ``layers``, bottom first, and write the difference as one layer.
 
-    Same needs and refusals as :func:`bootstrap`.
+    Same needs, options and refusals as :func:`bootstrap`.
     """
     debs = read_debs(paths)
     with _working_directory(output.directory) as directory:
@@ -125,7 +127,7 @@ def extend(layers: Sequence[Path], paths: Sequence[Path], output: LayerOutput) -
         root.mkdir(mode=0o755)
         unpack_layers(layers, root, owners=True)
         before = snapshot(root)
-        _install(root, debs)
+        _install(root, debs, headers)
         _clean(root)
         return output.write(difference(before, root))
 
@@ -163,7 +165,7 @@ def _prepare(root: Path, debs: Sequence[Deb], architecture: str) -> None:
         (admin / name).touch()
 
 
-def _install(root: Path, debs: Sequence[Deb]) -> None:
+def _install(root: Path, debs: Sequence[Deb], headers: bool) -> None:
     if not debs:
         return
     policy = root / "usr/sbin/policy-rc.d"
@@ -173,7 +175,8 @@ def _install(root: Path, debs: Sequence[Deb]) -> None:
     order = in_unpack_order({deb.name: deb.control for deb in debs})
     binds = tuple(Bind(paths[name], f"{_DEBS}/{name}.deb") for name in order)
     # Packages are unpacked before what they depend on is configured, as any bootstrap must. Configuring insists on it.
-    unpack = (*_DPKG, *DPKG_FILTERS, "--force-depends")
+    filters = DPKG_FILTERS if headers else (*DPKG_FILTERS, *HEADER_FILTERS)
+    unpack = (*_DPKG, *filters, "--force-depends")
     if "base-passwd" in paths:
         # It makes the users and groups that files of the others belong to.
         _run(root, [*unpack, "--install", f"{_DEBS}/base-passwd.deb"], binds)

@@ -80,7 +80,7 @@ def run(base: Path, layers: Sequence[Path], script: str) -> Finished:
 def test_two_runs_in_different_directories_give_the_same_layer(base: Path, tmp_path: Path) -> None:
     assert bootstrap(base, tmp_path / "another/place").returncode == 0
     assert made(tmp_path / "another/place")[0] == made(base / "first")[0]
-    assert sorted(path.name for path in (tmp_path / "another/place").iterdir()) == ["blobs", "layer.json"]
+    assert sorted(path.name for path in (tmp_path / "another/place").iterdir()) == ["blobs", "layer.json", "paths.json"]
 
 
 def test_the_dpkg_database_is_real(base: Path) -> None:

@@ -21,6 +21,10 @@ from imagekit.sandbox.bwrap import Rootfs
 #: Entries that nothing used for this long are removed when another one is made.
 UNUSED_SECONDS = 30 * 24 * 3600
 
+#: Bytes that all entries may take: when another one is made, those that were used least recently make room. Those in use
+#: stay whatever they take.
+MAX_BYTES = 12_000_000_000
+
 _REMOVAL_TRIES = 20
 
 _HEX = re.compile(r"[0-9a-f]{64}")
@@ -59,8 +63,9 @@ class RootfsStore:
     seen; one that was damaged afterwards is noticed at its next use and made again.
     """
 
-    def __init__(self, directory: Path, unpack: Optional[Unpack] = None) -> None:
+    def __init__(self, directory: Path, unpack: Optional[Unpack] = None, max_bytes: int = MAX_BYTES) -> None:
         self._directory = directory
+        self._max_bytes = max_bytes
         self._unpack: Unpack = _unpack_layers if unpack is None else unpack
 
     @contextmanager
@@ -104,6 +109,7 @@ class RootfsStore:
         try:
             (fresh / "root").mkdir(parents=True)
             self._unpack(layers, fresh / "root")
+            (fresh / "size").write_text(f"{_tree_bytes(fresh / 'root')}\n")
             (fresh / "state").write_bytes(State.of(fresh / "root").render())
             if entry.exists():
                 entry.rename(fresh / "damaged")
@@ -120,9 +126,14 @@ class RootfsStore:
                 remove_tree(fresh)
 
     def _prune(self, keep: Path) -> None:
-        for state in self._directory.glob("*/state"):
-            entry = state.parent
-            if entry.name == keep.name or time.time() - state.stat().st_mtime < UNUSED_SECONDS:
+        held = _entry_bytes(keep)
+        others = [_LastUse(state.stat().st_mtime, state.parent) for state in self._directory.glob("*/state")]
+        for used in sorted(others, reverse=True):
+            entry = used.entry
+            if entry.name == keep.name:
+                continue
+            held += _entry_bytes(entry)
+            if held <= self._max_bytes and time.time() - used.time < UNUSED_SECONDS:
                 continue
             lock = os.open(f"{entry}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -132,6 +143,30 @@ class RootfsStore:
                 pass
             finally:
                 os.close(lock)
+
+
+@dataclass(frozen=True, order=True)
+class _LastUse:
+    """When an entry was used last, in seconds since the epoch."""
+
+    time: float
+    entry: Path
+
+
+def _entry_bytes(entry: Path) -> int:
+    try:
+        return int((entry / "size").read_text())
+    except (OSError, ValueError):
+        # Removed by another process meanwhile, or made before sizes were kept.
+        return 0
+
+
+def _tree_bytes(root: Path) -> int:
+    """What the files below ``root`` take on the disk, in bytes."""
+    total = 0
+    for directory, _, names in os.walk(root):
+        total += sum(os.lstat(os.path.join(directory, name)).st_blocks * 512 for name in names)
+    return total
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from pathlib import Path
 from typing import List, Sequence
 
@@ -138,6 +139,32 @@ def test_entries_unused_for_long_are_removed_when_another_is_made(
         with store.rootfs(layers):
             assert not old.path.exists()
             assert in_use.path.exists()
+
+
+def test_the_entries_that_were_used_least_recently_make_room(
+    tmp_path: Path, unpacker: Unpacker, layers: Sequence[Path]
+) -> None:
+    layers = [*layers, tmp_path / "third"]
+    layers[2].write_text("third")
+    # Room for the block of one file, and for that of a second.
+    store = RootfsStore(tmp_path / "store", unpacker, max_bytes=2 * 4096)
+    paths = []
+    for age, layer in zip((30, 20), layers):
+        with store.rootfs([layer]) as rootfs:
+            paths.append(rootfs.path.parent)
+        then = time.time() - age
+        os.utime(paths[-1] / "state", (then, then))
+    with store.rootfs([layers[0]]):
+        with store.rootfs([layers[2]]) as third:
+            assert paths[0].exists() and not paths[1].exists() and third.path.exists()
+
+
+def test_an_entry_in_use_stays_although_there_is_no_room(
+    tmp_path: Path, unpacker: Unpacker, layers: Sequence[Path]
+) -> None:
+    store = RootfsStore(tmp_path / "store", unpacker, max_bytes=0)
+    with store.rootfs([layers[0]]) as first, store.rootfs([layers[1]]) as second:
+        assert first.path.exists() and second.path.exists()
 
 
 def test_no_layers_are_refused(store: RootfsStore) -> None:
