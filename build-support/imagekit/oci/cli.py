@@ -1,4 +1,4 @@
-"""The commands of this package."""
+"""The commands that check, unpack, copy and run images."""
 
 from __future__ import annotations
 
@@ -9,47 +9,11 @@ from pathlib import Path
 from typing import Mapping
 
 from imagekit.command import Command
-from imagekit.oci.compression_options import add_compression_options, chosen_compression
 from imagekit.errors import ImagekitError
 
 
 def _path(text: str) -> Path:
     return Path(text)
-
-
-def _configure_layer(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--piece", type=_path, action="append", required=True, help="uncompressed tar of image paths")
-    add_compression_options(parser)
-    parser.add_argument("--created-by", required=True, help="the layer's text in the image's history")
-    parser.add_argument("--output-dir", type=_path, required=True, help="gets blobs/sha256/<hex> and layer.json")
-
-
-def _layer(arguments: argparse.Namespace) -> None:
-    from imagekit.oci.layer import write_layer
-    from imagekit.oci.piece import tar_piece
-
-    pieces = [tar_piece(path) for path in arguments.piece]
-    layer = write_layer(
-        pieces, arguments.output_dir, created_by=arguments.created_by, compression=chosen_compression(arguments)
-    )
-    print(layer.digest)
-
-
-def _configure_assemble(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--spec", type=_path, required=True, help="JSON: architecture, layers, config, created, …")
-    parser.add_argument("--output-dir", type=_path, required=True)
-
-
-def _assemble(arguments: argparse.Namespace) -> None:
-    from imagekit.oci.assemble import ImageSpec, assemble, write_assembled
-
-    try:
-        data = arguments.spec.read_bytes()
-    except FileNotFoundError:
-        raise ImagekitError(f"The file {arguments.spec} does not exist. Check the path given to --spec.") from None
-    image = assemble(ImageSpec.parse(data, str(arguments.spec)))
-    write_assembled(image, arguments.output_dir)
-    print(image.digest)
 
 
 def _configure_validate(parser: argparse.ArgumentParser) -> None:
@@ -139,8 +103,6 @@ def _run_image(arguments: argparse.Namespace) -> None:
 
 
 COMMANDS: Mapping[str, Command] = {
-    "layer": Command("Merge pieces into one layer.", _configure_layer, _layer),
-    "assemble": Command("Put an image together from descriptors.", _configure_assemble, _assemble),
     "validate": Command("Recompute every digest, size and diff_id of a layout.", _configure_validate, _validate),
     "unpack": Command("Unpack the image of a layout into a directory.", _configure_unpack, _unpack),
     "docker-archive": Command(

@@ -5,17 +5,27 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, List
+from typing import Iterator
 
 import pytest
+
+from imagekit.oci.scratch_folder import scratch_folder
 
 # The clients of the distribution before others of the same name; a test may run without any PATH.
 TOOLS_PATH = os.pathsep.join(["/usr/sbin", "/usr/bin", "/sbin", "/bin", os.environ.get("PATH", os.defpath)])
 START_SECONDS = 60
+
+# The daemon ends its containers before itself. It keeps the network namespace of the host mounted when it ends.
+_END = r"""
+[ ! -e pid ] || kill "$(cat pid)"
+while [ -e pid ] && kill -0 "$(cat pid)"; do
+    sleep 0.2
+done
+sed -n "s|^[^ ]* \($PWD/[^ ]*\) .*|\1|p" /proc/mounts | tac | xargs -r umount --lazy
+"""
 
 
 @contextmanager
@@ -25,16 +35,8 @@ def docker_daemon() -> Iterator[str]:
         pytest.skip("dockerd is not installed: apt-get install docker.io")
     if os.geteuid() != 0:
         pytest.skip("dockerd runs as root only: run the test as root")
-    # Not pytest's own folder: a socket's path may have 107 bytes only.
-    folder = Path(tempfile.mkdtemp(prefix="docker-", dir="/tmp"))
-    try:
-        with _running(folder) as host:
-            yield host
-    finally:
-        # The daemon keeps the network namespace of the host mounted when it ends.
-        for mount in mounts_below(folder):
-            subprocess.run(["umount", "--lazy", mount], env={"PATH": TOOLS_PATH}, check=True)
-        shutil.rmtree(folder)
+    with scratch_folder("docker", ending=_END) as folder, _running(folder) as host:
+        yield host
 
 
 @contextmanager
@@ -51,6 +53,8 @@ def _running(folder: Path) -> Iterator[str]:
             env=environment,
             stdout=output,
             stderr=output,
+            # It outlives a test that is killed, to be ended in order.
+            start_new_session=True,
         )
     try:
         deadline = time.monotonic() + START_SECONDS
@@ -67,9 +71,3 @@ def _running(folder: Path) -> Iterator[str]:
     finally:
         daemon.terminate()
         daemon.wait(START_SECONDS)
-
-
-def mounts_below(folder: Path) -> List[str]:
-    """The mount points below ``folder``, whose path has no space, the last mounted first."""
-    points = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
-    return [point for point in reversed(points) if point.startswith(f"{folder}/")]

@@ -13,7 +13,6 @@ import hashlib
 import os
 import shutil
 import sys
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,10 +135,9 @@ def _new_sibling(destination: Path) -> Iterator[Path]:
     # Left by a process that was killed: the lock is held, so nobody else works on them.
     for stale in destination.parent.glob(f"{prefix}*"):
         shutil.rmtree(stale)
-    new = Path(tempfile.mkdtemp(prefix=prefix, dir=destination.parent))
+    new = destination.with_name(f"{prefix}{os.getpid()}")
     try:
-        # mkdtemp gives 0700; the layout is no secret and its directories have the mode of any new one.
-        new.rmdir()
+        # In here, so that an interrupt right after it removes the directory as well.
         new.mkdir()
         yield new
     finally:

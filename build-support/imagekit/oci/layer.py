@@ -25,8 +25,9 @@ from imagekit.oci.atomic_file import temporary_file, write_all, write_atomically
 from imagekit.oci.compression import ZSTD, Compression
 from imagekit.oci.descriptor import Descriptor, parse_digest
 from imagekit.oci.digest import Digest
-from imagekit.oci.entry import Entry, EntryKind, FileSlice, Piece, directory
+from imagekit.oci.entry import Entry, EntryKind, Piece, directory
 from imagekit.oci.json_document import Document, Json, render
+from imagekit.oci.layer_paths import DIRECTORY, LayerPaths
 from imagekit.oci.tar_format import END, encode_header, padding
 
 _BLOCK = 1 << 20
@@ -104,7 +105,7 @@ class Layer:
 def write_layer(
     pieces: Iterable[Piece], output_dir: Path, *, created_by: str, compression: Compression = ZSTD
 ) -> Layer:
-    """Merge pieces into one layer; write ``blobs/sha256/<hex>`` and ``layer.json`` below ``output_dir``.
+    """Merge pieces into one layer; write ``blobs/sha256/<hex>``, ``layer.json`` and ``paths.json`` below ``output_dir``.
 
     A tree of files becomes a layer with its real owners and modes by::
 
@@ -125,6 +126,7 @@ def write_layer(
             diff_id, digest, compressed_size = _write(members, file, compression, size)
             layer = Layer(compression.media_type, digest, compressed_size, diff_id, size, len(members), created_by)
             os.replace(file.name, blobs / digest.hex)
+        write_atomically(output_dir / "paths.json", render(_paths(created_by, members).to_json()))
         write_atomically(output_dir / "layer.json", render(layer.to_json()))
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -157,6 +159,23 @@ def _merge(pieces: Iterable[Piece]) -> List[Entry]:
     for path, (entry, name) in list(chosen.items()):
         _add_parents(path, name, chosen)
     return [chosen[path][0] for path in sorted(chosen, key=_order)]
+
+
+def _paths(created_by: str, members: List[Tuple[Entry, bytes]]) -> LayerPaths:
+    descriptions: Dict[str, str] = {}
+    for entry, _ in members:
+        owner = f"{entry.mode:04o} of {entry.uid}:{entry.gid}"
+        if entry.kind is EntryKind.DIRECTORY:
+            descriptions[entry.path] = f"{DIRECTORY}{owner}"
+        elif entry.kind is EntryKind.HARDLINK:
+            # The first name of the file comes before all others.
+            descriptions[entry.path] = descriptions[entry.link_target]
+        elif entry.kind is EntryKind.SYMLINK:
+            descriptions[entry.path] = f"symlink {owner} to {entry.link_target}"
+        else:
+            capability = "" if entry.capability is None else f" {entry.capability.hex()}"
+            descriptions[entry.path] = f"file {owner} {_content_digest(entry).hex()}{capability}"
+    return LayerPaths(created_by, descriptions)
 
 
 def _order(path: str) -> bytes:
