@@ -126,8 +126,8 @@ def parse_upper_constraints(text: str, origin: str) -> Constraints:
 def parse_overrides(text: str, origin: str) -> Overrides:
     """The overrides in ``text``, the content of the file ``origin``.
 
-    Raises :class:`ConstraintError` for a dirty line, and for a package that two lines override in the same way or that
-    is both pinned and removed.
+    Raises :class:`ConstraintError` for a dirty line, and for a package that two lines override for one environment or
+    that is both pinned and removed.
     """
     pins: List[Constraint] = []
     removals: List[Removal] = []
@@ -157,6 +157,12 @@ def parse_overrides(text: str, origin: str) -> Overrides:
             raise ConstraintError(
                 f"{pin.place}: {pin.name} is pinned to {pin.version} here, but {removed[pin.name].place} removes it. "
                 "A pin replaces the old one by itself: delete the removal, or the pin."
+            )
+        everywhere = seen.get((pin.name, None), pin)
+        if everywhere is not pin:
+            raise ConstraintError(
+                f"{pin.place}: `{pin.requirement}` contradicts `{everywhere.requirement}` at {everywhere.place}, which "
+                "holds everywhere. Give that one a marker too, or delete one of the two lines."
             )
     return Overrides(origin, tuple(pins), tuple(removals))
 

@@ -162,6 +162,16 @@ def test_a_package_overridden_twice_is_refused() -> None:
     )
 
 
+@pytest.mark.parametrize("line, other", [(2, 1), (1, 2)])
+def test_a_package_overridden_everywhere_and_somewhere_is_refused(line: int, other: int) -> None:
+    lines = {line: "uWSGI===2.0.30 ; python_version < '3.12'\n", other: "uwsgi===2.0.31\n"}
+    assert refusal_of(lines[1] + lines[2]) == (
+        f'constraint-overrides.txt:{line}: `uwsgi===2.0.30 ; python_version < "3.12"` contradicts `uwsgi===2.0.31` '
+        f"at constraint-overrides.txt:{other}, which holds everywhere. Give that one a marker too, or delete one of the "
+        "two lines."
+    )
+
+
 def test_a_package_both_pinned_and_removed_is_refused() -> None:
     assert refusal_of("oslo.limit===2.9.0\n-oslo_limit\n") == (
         "constraint-overrides.txt:1: oslo-limit is pinned to 2.9.0 here, but constraint-overrides.txt:2 removes it. "

@@ -295,7 +295,7 @@ def check_inputs(
     """Raise :class:`LockError` if ``lock``, read from ``origin``, was made from other inputs than these.
 
     ``constraints`` are the pins in force, overrides applied, and ``libraries`` those that the release builds from source.
-    Pins of packages that the lock does not hold do not matter.
+    Pins of packages that the lock does not hold do not matter; nor do those of libraries, but a contradicting override.
     Reads nothing and asks no network. ``remedy`` is the sentence that says how to renew the lock.
     """
 
@@ -333,6 +333,13 @@ def check_inputs(
             raise stale(
                 f"it was made for {library.component} {package.version}, but {library.pin_path} pins {library.version}"
             )
+        for pin in constraints.of(package.name) if library is not None else ():
+            if pin.override and pin.version != library.version:
+                raise LockError(
+                    f"{pin.place}: `{pin.requirement}` has no effect: {library.component} is built from its source, "
+                    f"which {library.pin_path} pins to {library.version}. Pin another version in source-refs.yaml, or "
+                    "delete the override."
+                )
     for package in _with_build_requires(lock):
         if package.name == lock.root.name or package.component is not None:
             continue

@@ -328,7 +328,7 @@ LIBRARY_LOCK = replace(
 PINNED = PinnedLibrary("oslo.messaging", "oslo.messaging", "17.1.0", "sources/oslo.messaging.json")
 
 
-def check_library(lock: PythonLock, *libraries: PinnedLibrary) -> None:
+def check_library(lock: PythonLock, *libraries: PinnedLibrary, overrides: str = "") -> None:
     check_inputs(
         lock,
         release="2025.2",
@@ -337,7 +337,7 @@ def check_library(lock: PythonLock, *libraries: PinnedLibrary) -> None:
         requirements=("keystone[ldap]", "uwsgi"),
         root_name="keystone",
         root_version="28.0.0",
-        constraints=constraints(UPPER_CONSTRAINTS + "oslo.messaging===17.0.0\n"),
+        constraints=constraints(UPPER_CONSTRAINTS + "oslo.messaging===17.0.0\n", overrides),
         libraries=libraries,
         origin=ORIGIN,
         remedy=REMEDY,
@@ -382,6 +382,17 @@ def test_a_lock_of_another_library_is_stale(lock: PythonLock, libraries: Tuple[P
     with pytest.raises(LockError) as refusal:
         check_library(lock, *libraries)
     assert str(refusal.value) == f"{ORIGIN} is stale: {reason}. {REMEDY}"
+
+
+def test_an_override_of_a_library_that_is_built_from_another_version_is_refused() -> None:
+    with pytest.raises(LockError) as refusal:
+        check_library(LIBRARY_LOCK, PINNED, overrides="oslo-messaging===16.0.0\n")
+    assert str(refusal.value) == (
+        "constraint-overrides.txt:1: `oslo-messaging===16.0.0` has no effect: oslo.messaging is built from its source, "
+        "which sources/oslo.messaging.json pins to 17.1.0. Pin another version in source-refs.yaml, or delete the "
+        "override."
+    )
+    check_library(LIBRARY_LOCK, PINNED, overrides="oslo-messaging===17.1.0\n")
 
 
 def with_layers(layers: str) -> str:

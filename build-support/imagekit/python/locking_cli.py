@@ -11,7 +11,7 @@ import zipfile
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Iterator, Mapping, Optional
+from typing import Iterator, Mapping, Optional, Tuple
 
 from imagekit.command import Command
 from imagekit.fetch.http import Client, ExpectedFile
@@ -20,6 +20,7 @@ from imagekit.fetch.settings import FetchSettings, read_settings
 from imagekit.oci.atomic_file import write_atomically
 from imagekit.python import uv
 from imagekit.python.backend import SourceTree, Toolchain
+from imagekit.python.bound_constraints import bound
 from imagekit.python.constraints import Constraints, apply_overrides, parse_overrides, parse_upper_constraints
 from imagekit.python.layer_groups import GroupedLock, members, renew
 from imagekit.python.lock import (
@@ -74,11 +75,17 @@ def _configure_lock_python(parser: argparse.ArgumentParser) -> None:
         "--other-lock", action="append", default=[], type=Path, metavar="LOCK", help="of another service, of any release"
     )
     parser.add_argument("--previous", type=Path, metavar="LOCK", help="keep unpinned versions of it; need not exist")
+    parser.add_argument(
+        "--image-lock", type=Path, metavar="LOCK", help="lock what is run in the image of this lock, with its versions"
+    )
     parser.add_argument("--output", required=True, type=Path, metavar="LOCK")
 
 
 def _lock_python(arguments: argparse.Namespace) -> None:
     constraints = _constraints(arguments.constraints, arguments.overrides)
+    if arguments.image_lock:
+        image_lock = read_python_lock(arguments.image_lock)
+        constraints = bound(constraints, image_lock, _read(arguments.image_lock), str(arguments.image_lock))
     settings = read_settings(arguments.settings)
     request = LockRequest(
         release=arguments.release,
@@ -98,11 +105,15 @@ def _lock_python(arguments: argparse.Namespace) -> None:
             lock = make_locker(settings, program, rootfs, Path(name)).lock(request, previous)
     others = tuple(read_python_lock(path) for path in arguments.other_lock)
     check_overrides_are_used(constraints, (lock, *(other for other in others if other.release == lock.release)))
-    layers = renew(
-        members(lock),
-        GroupedLock((), ()) if previous is None else GroupedLock.of(previous),
-        tuple(GroupedLock.of(other) for other in others),
-    )
+    if arguments.image_lock:
+        # No image has layers of it.
+        layers: Tuple[Tuple[str, ...], ...] = (tuple(sorted({member.name for member in members(lock)})),)
+    else:
+        layers = renew(
+            members(lock),
+            GroupedLock((), ()) if previous is None else GroupedLock.of(previous),
+            tuple(GroupedLock.of(other) for other in others),
+        )
     write_atomically(arguments.output, render_python_lock(replace(lock, layers=layers)).encode())
 
 
