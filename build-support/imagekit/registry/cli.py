@@ -8,13 +8,14 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Mapping, Sequence
+from typing import TYPE_CHECKING, Dict, Mapping, Optional, Sequence
 
 from imagekit.command import Command
 from imagekit.errors import ImagekitError
+from imagekit.signing.options import add_layout_option, add_signer_options, chosen_layout, chosen_signer
 
 if TYPE_CHECKING:
-    from imagekit.registry.push import PushedImage
+    from imagekit.registry.push import PushedImage, Sign
     from imagekit.registry.reference import RepositoryName
 
 #: Seconds between two lines of progress.
@@ -46,6 +47,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--insecure", action="append", default=[], metavar="ADDRESS", help="a registry that may be asked over plain HTTP"
     )
+    add_signer_options(parser, required=False)
+    add_layout_option(parser)
 
 
 def _push(arguments: argparse.Namespace) -> None:
@@ -59,11 +62,21 @@ def _push(arguments: argparse.Namespace) -> None:
         raise ImagekitError(f"{arguments.request} cannot be read: {error.strerror}. Check --request.") from None
     request = PushRequest.parse(data, str(arguments.request))
     settings = RegistrySettings.of_user(os.environ, tuple(arguments.insecure))
-    pushed, errors = push_images(request, settings, _ProgressLines())
+    pushed, errors = push_images(request, settings, _ProgressLines(), _chosen_sign(arguments))
     for image in pushed:
         print("\n".join(describe_push(image)))
     if errors:
         raise ImagekitError("\n".join(str(error) for error in errors))
+
+
+def _chosen_sign(arguments: argparse.Namespace) -> "Optional[Sign]":
+    signer = chosen_signer(arguments)
+    if signer is None:
+        return None
+    # Needs cryptography, which is there only for who signs.
+    from imagekit.signing.published import sign_published
+
+    return sign_published(signer, chosen_layout(arguments))
 
 
 def describe_push(image: "PushedImage") -> Sequence[str]:
@@ -79,8 +92,8 @@ def describe_push(image: "PushedImage") -> Sequence[str]:
         f"{image.repository}@{image.descriptor.digest}" + ("  nothing to send" if image.nothing_sent else ""),
         f"  blobs: {blobs}",
     ]
-    for descriptor, sent in image.attached:
-        lines.append(f"  attached: {descriptor.digest} ({'sent' if sent else 'there already'})")
+    for item in image.attached:
+        lines.append(f"  {item.artifact_type}: {item.descriptor.digest} ({'sent' if item.sent else 'there already'})")
     for tag in image.tags:
         before = f" from {tag.before}" if tag.change is TagChange.MOVED else ""
         lines.append(f"  {image.repository}:{tag.name} ({tag.change.value}{before})")

@@ -19,7 +19,7 @@ from imagekit.oci.layout import Image, Layout
 from imagekit.registry.errors import RegistryError
 from imagekit.registry.push_request import AttachmentFile, ImagePush, PushRequest, Sibling
 from imagekit.registry.reference import RegistryAddress, RepositoryName
-from imagekit.registry.repository import Repository, referrer_manifest
+from imagekit.registry.repository import Attached, Attachment, Repository
 from imagekit.registry.session import Session
 from imagekit.registry.settings import RegistrySettings
 
@@ -58,8 +58,7 @@ class PushedImage:
     descriptor: Descriptor
     tags: Tuple[PushedTag, ...]
     blobs: Mapping[Way, Tuple[Descriptor, ...]]
-    #: Attached manifests by digest, and whether each was sent.
-    attached: Tuple[Tuple[Descriptor, bool], ...]
+    attached: Tuple[Attached, ...]
     #: Whether the image's manifest was sent.
     manifest_sent: bool
 
@@ -68,13 +67,16 @@ class PushedImage:
         return (
             not self.manifest_sent
             and not self.blobs[Way.SENT]
-            and not any(sent for _, sent in self.attached)
+            and not any(item.sent for item in self.attached)
             and all(tag.change is TagChange.UNCHANGED for tag in self.tags)
         )
 
 
 #: Called with a repository and the number of bytes of each piece that was sent.
 Progress = Callable[[RepositoryName, int], None]
+
+#: Signs the image that a descriptor names, and what is attached to it.
+Sign = Callable[[Repository, Descriptor, Sequence[Attachment]], Tuple[Attached, ...]]
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,11 @@ class Pusher:
         settings: RegistrySettings,
         siblings: Sequence[Sibling] = (),
         progress: Progress = lambda _repository, _size: None,
+        sign: Optional[Sign] = None,
     ) -> None:
         self._settings = settings
         self._progress = progress
+        self._sign = sign
         self._lock = threading.Lock()
         self._sessions: Dict[RegistryAddress, Session] = {}
         self._holders = _holders(siblings)
@@ -181,18 +185,14 @@ class Pusher:
             not there,
         )
 
-    def _attach(self, repository: Repository, job: _Job) -> Tuple[Tuple[Descriptor, bool], ...]:
-        if not job.push.attachments:
-            return ()
+    def _attach(self, repository: Repository, job: _Job) -> Tuple[Attached, ...]:
         subject = job.image.descriptor
-        there = {referrer.descriptor.digest for referrer in repository.referrers(subject.digest)}
-        attached = []
-        for item in job.push.attachments:
-            layers = ((item.media_type, _read_attachment(item), item.annotations),)
-            digest = Digest.of(referrer_manifest(subject, item.artifact_type, layers))
-            descriptor = repository.attach_referrer(subject, item.artifact_type, layers)
-            attached.append((descriptor, digest not in there))
-        return tuple(attached)
+        attachments = [
+            Attachment(item.artifact_type, ((item.media_type, _read_attachment(item), item.annotations),))
+            for item in job.push.attachments
+        ]
+        attached = repository.attach_referrers(subject, attachments)
+        return attached if self._sign is None else (*attached, *self._sign(repository, subject, attachments))
 
     def _bring(self, repository: Repository, job: _Job, blob: Descriptor) -> Way:
         if repository.has_blob(blob.digest):
@@ -206,39 +206,41 @@ class Pusher:
         if other is not None:
             holder, done = other
             # Its owner runs already, so this ends. When it failed, this image says why for itself.
-            if done.exception() is None:
-                if holder.path == repository.name.path:
-                    return Way.THERE
-                if repository.mount_blob(blob.digest, holder.path):
-                    return Way.MOUNTED
-            repository.put_blob_file(
-                job.layout.blob_path(blob.digest), blob, lambda size: self._progress(repository.name, size)
-            )
-            return Way.SENT
+            holders = [] if done.exception() is not None else [holder.path]
+            if repository.name.path in holders:
+                return Way.THERE
+            return self._mount_or_send(repository, job, blob, holders)
         try:
-            way = self._mount_or_send(repository, job, blob)
+            holders = sorted(self._holders.get(key, frozenset()) - {repository.name.path})
+            way = self._mount_or_send(repository, job, blob, holders)
         except BaseException as error:
             mine.set_exception(error)
             raise
         mine.set_result(None)
         return way
 
-    def _mount_or_send(self, repository: Repository, job: _Job, blob: Descriptor) -> Way:
-        for path in sorted(self._holders.get((repository.name.registry, blob.digest), frozenset())):
-            if path != repository.name.path and repository.mount_blob(blob.digest, path):
+    def _mount_or_send(self, repository: Repository, job: _Job, blob: Descriptor, holders: Sequence[str]) -> Way:
+        upload: Optional[str] = None
+        for path in holders:
+            mount = repository.mount_blob(blob.digest, path)
+            if mount.done:
                 return Way.MOUNTED
+            upload = mount.upload or upload
         repository.put_blob_file(
-            job.layout.blob_path(blob.digest), blob, lambda size: self._progress(repository.name, size)
+            job.layout.blob_path(blob.digest), blob, lambda size: self._progress(repository.name, size), upload
         )
         return Way.SENT
 
 
 def push_images(
-    request: PushRequest, settings: RegistrySettings, progress: Progress = lambda _repository, _size: None
+    request: PushRequest,
+    settings: RegistrySettings,
+    progress: Progress = lambda _repository, _size: None,
+    sign: Optional[Sign] = None,
 ) -> Tuple[Tuple[PushedImage, ...], Tuple[ImagekitError, ...]]:
     """Push everything that ``request`` names: see :meth:`Pusher.push`."""
     siblings = (*request.siblings, *(Sibling(image.layout, image.repository) for image in request.images))
-    return Pusher(settings, siblings, progress).push(request.images)
+    return Pusher(settings, siblings, progress, sign).push(request.images)
 
 
 def _read(push: ImagePush) -> _Job:

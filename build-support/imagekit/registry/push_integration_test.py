@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import Sequence
 
 import pytest
 
@@ -18,43 +16,12 @@ from imagekit.registry.conftest import MakeLayout
 from imagekit.registry.errors import RegistryError
 from imagekit.registry.push import PushedImage, TagChange, Way, push_images
 from imagekit.registry.push_request import AttachmentFile, ImagePush, PushRequest, Sibling, Tag
-from imagekit.registry.reference import RegistryAddress, RepositoryName
-from imagekit.registry.registry_servers import PASSWORD, USER, RunningRegistry, free_port, registry
-from imagekit.registry.repository import Repository, referrers_tag
-from imagekit.registry.session import Session
+from imagekit.registry.pushes import VERSION, log_in, name, push, refusal, repository
+from imagekit.registry.registry_servers import PASSWORD, free_port, registry
+from imagekit.registry.repository import referrers_tag
 from imagekit.registry.settings import RegistrySettings
 
-VERSION, COMMIT = Tag("28.0.0"), Tag("0a1b2c3-2025.2", immutable=True)
-
-
-def name(address: str, path: str = "c5c3/keystone") -> RepositoryName:
-    return RepositoryName(RegistryAddress(address), path)
-
-
-def repository(server: RunningRegistry, settings: RegistrySettings, path: str = "c5c3/keystone") -> Repository:
-    return Repository(name(server.address, path), Session(RegistryAddress(server.address), settings))
-
-
-def push(
-    settings: RegistrySettings, *images: ImagePush, siblings: Sequence[Sibling] = ()
-) -> "tuple[PushedImage, ...]":
-    pushed, errors = push_images(PushRequest(tuple(images), tuple(siblings)), settings)
-    assert errors == ()
-    return pushed
-
-
-def refusal(settings: RegistrySettings, image: ImagePush) -> str:
-    pushed, errors = push_images(PushRequest((image,)), settings)
-    assert pushed == () and len(errors) == 1
-    return str(errors[0])
-
-
-def login(settings: RegistrySettings, tmp_path: Path, address: str, password: str) -> RegistrySettings:
-    home = tmp_path / "home"
-    (home / ".docker").mkdir(parents=True, exist_ok=True)
-    auth = base64.b64encode(f"{USER}:{password}".encode()).decode()
-    (home / ".docker/config.json").write_text(json.dumps({"auths": {address: {"auth": auth}}}))
-    return settings
+COMMIT = Tag("0a1b2c3-2025.2", immutable=True)
 
 
 def count(pushed: PushedImage, way: Way) -> int:
@@ -69,7 +36,7 @@ def test_a_second_push_sends_nothing(tmp_path: Path, make_layout: MakeLayout, se
         before = server.requests()
         (second,) = push(settings, image)
         after = server.requests()[len(before) :]
-        assert repository(server, settings).list_tags() == (COMMIT.name, VERSION.name)
+        assert repository(server.address, settings).list_tags() == (COMMIT.name, VERSION.name)
     assert (count(first, Way.SENT), first.nothing_sent, [tag.change for tag in first.tags]) == (3, False, [TagChange.NEW] * 2)
     assert (count(second, Way.THERE), second.nothing_sent) == (3, True)
     assert not [line for line in after if '"HEAD ' not in line]
@@ -128,7 +95,7 @@ def test_attachments_arrive_before_tags(tmp_path: Path, make_layout: MakeLayout,
         image = ImagePush(layout, name(server.address), (VERSION,), (sbom,))
         (first,) = push(settings, image)
         (second,) = push(settings, image)
-        store = repository(server, settings)
+        store = repository(server.address, settings)
         subject = Layout(layout).read_image().descriptor
         (referrer,) = store.referrers(subject.digest)
         puts = [line for line in server.requests() if '"PUT ' in line and "/manifests/" in line]
@@ -136,7 +103,7 @@ def test_attachments_arrive_before_tags(tmp_path: Path, make_layout: MakeLayout,
         assert stored is not None and json.loads(stored.data)["subject"]["digest"] == str(subject.digest)
         assert store.get_blob(replace(subject, digest=Digest.of(b"{}\n"), size=3)) == b"{}\n"
     assert referrer.artifact_type == "application/vnd.cyclonedx+json"
-    assert [sent for _, sent in first.attached] == [True] and second.nothing_sent
+    assert [item.sent for item in first.attached] == [True] and second.nothing_sent
     assert [line.split("/manifests/")[1].split(" ")[0] for line in puts] == [
         str(subject.digest),
         str(referrer.descriptor.digest),
@@ -170,19 +137,19 @@ def test_passwords(tmp_path: Path, make_layout: MakeLayout, settings: RegistrySe
             f"Reading {image.repository}:28.0.0: {server.address} wants credentials, and there are none for "
             f"{image.repository}. Log in with 'docker login {server.address}'."
         )
-        message = refusal(login(settings, tmp_path, server.address, "wr0ng"), image)
+        message = refusal(log_in(settings, server.address, "wr0ng"), image)
         assert message == (
             f"Reading {image.repository}:28.0.0: {server.address} refuses the credentials that are kept for "
             f"{image.repository}. They are wrong or have expired: log in again with 'docker login {server.address}'."
         )
-        assert push(login(settings, tmp_path, server.address, PASSWORD), image)[0].manifest_sent
+        assert push(log_in(settings, server.address, PASSWORD), image)[0].manifest_sent
 
 
 def test_a_registry_that_is_read_only(tmp_path: Path, make_layout: MakeLayout, settings: RegistrySettings) -> None:
     layout = make_layout("image", "base")
     with registry(tmp_path / "registry", read_only=True) as server:
         message = refusal(settings, ImagePush(layout, name(server.address), (VERSION,)))
-        assert repository(server, settings).list_tags() == ()
+        assert repository(server.address, settings).list_tags() == ()
     assert f"to {server.address}/c5c3/keystone: {server.address} takes nothing at the moment (405" in message
     assert message.endswith("it is read-only.")
 

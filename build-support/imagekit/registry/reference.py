@@ -5,7 +5,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from typing import Tuple
 
+from imagekit.oci.digest import Digest, DigestError
 from imagekit.registry.errors import BadReference
 
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?\Z")
@@ -74,6 +76,20 @@ class RepositoryName:
 
     def __str__(self) -> str:
         return f"{self.registry}/{self.path}"
+
+
+def split_reference(text: str) -> Tuple[RepositoryName, str]:
+    """``registry/path:tag`` or ``registry/path@sha256:…`` as repository, and tag or digest."""
+    name, at, reference = text.partition("@")
+    if at:
+        try:
+            return RepositoryName.parse(name), str(Digest.parse(reference))
+        except DigestError as error:
+            raise BadReference(f"{text!r} names no image: {error}") from None
+    name, colon, reference = text.rpartition(":")
+    if not colon or "/" in reference:
+        raise BadReference(f"{text!r} names no image. Write a tag or a digest behind it: '{text}:28.0.0'.")
+    return RepositoryName.parse(name), check_tag(reference)
 
 
 def check_tag(tag: str) -> str:

@@ -9,9 +9,11 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Iterator, Optional, Sequence
 
 import pytest
+
+from imagekit.registry.token_server import ISSUER, SERVICE, TokenServer
 
 USER, PASSWORD = "pusher", "s3cret"
 #: ``PASSWORD`` as bcrypt, the only form that the registry takes.
@@ -46,9 +48,17 @@ def free_port() -> int:
 
 @contextmanager
 def registry(
-    folder: Path, *, tls: bool = False, password: bool = False, read_only: bool = False
+    folder: Path,
+    *,
+    tls: bool = False,
+    password: bool = False,
+    read_only: bool = False,
+    tokens: Optional[TokenServer] = None,
 ) -> Iterator[RunningRegistry]:
-    """A registry that runs while the block does; its storage and certificate lie in ``folder``."""
+    """A registry that runs while the block does; its storage and certificate lie in ``folder``.
+
+    With ``tokens`` it takes those of that server.
+    """
     program = registry_program()
     folder.mkdir(parents=True, exist_ok=True)
     address = f"127.0.0.1:{free_port()}"
@@ -66,6 +76,11 @@ def registry(
     if password:
         (folder / "htpasswd").write_text(HTPASSWD)
         lines.append(f"auth: {{htpasswd: {{realm: test, path: {folder / 'htpasswd'}}}}}")
+    if tokens is not None:
+        lines.append(
+            f"auth: {{token: {{realm: '{tokens.realm}', service: {SERVICE}, issuer: {ISSUER}, "
+            f"rootcertbundle: {tokens.certificate}}}}}"
+        )
     (folder / "config.yml").write_text("\n".join(lines) + "\n")
     log = folder / "log"
     with open(log, "wb") as output:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, Mapping, Optional, Sequence, Tuple
@@ -13,7 +14,7 @@ from imagekit.oci.digest import Digest, DigestError
 from imagekit.oci.json_document import Document, DocumentError, Json, render
 from imagekit.registry.errors import RegistryError
 from imagekit.registry.reference import RepositoryName
-from imagekit.registry.session import PUSH, TRIES, Answer, FileBody, Interrupted, Session, errors_of, query
+from imagekit.registry.session import PUSH, TRIES, Answer, Body, FileBody, Interrupted, Session, errors_of, query
 
 #: What fills the place of a configuration in a manifest that is no image (image-spec, manifest.md, "Guidelines").
 EMPTY = b"{}"
@@ -25,6 +26,7 @@ _MANIFESTS = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
 _HERE = frozenset((200, 404))
+_RANGE_SIZE = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,14 @@ class StoredManifest:
 
     descriptor: Descriptor
     data: bytes
+
+
+@dataclass(frozen=True)
+class Mount:
+    """Whether a blob was taken over; where it was not, the upload that the registry may have started instead."""
+
+    done: bool
+    upload: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,24 @@ class Referrer:
 
 #: A layer to attach: media type, bytes, annotations.
 AttachedLayer = Tuple[str, bytes, Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """What to attach to a manifest; ``annotations`` are those of the manifest that attaches it."""
+
+    artifact_type: str
+    layers: Tuple[AttachedLayer, ...]
+    annotations: Mapping[str, str] = NO_ANNOTATIONS
+
+
+@dataclass(frozen=True)
+class Attached:
+    """The manifest that attaches something, and whether it had to be sent."""
+
+    artifact_type: str
+    descriptor: Descriptor
+    sent: bool
 
 
 @dataclass(frozen=True)
@@ -89,28 +117,44 @@ class Repository:
             )
         return answer.body
 
+    def blob_digest(self, descriptor: Descriptor) -> Digest:
+        """The digest that the bytes of a blob of any size have in the registry, which need not be the one it names.
+
+        Read in ranges of a few MB, so that a broken connection costs one of them.
+        """
+        sha256 = hashlib.sha256()
+        for start in range(0, descriptor.size, _RANGE_SIZE):
+            answer = self.session.ask(
+                "GET",
+                self._path(f"blobs/{descriptor.digest}"),
+                self.name,
+                expected=frozenset((200, 206)),
+                headers={"Range": f"bytes={start}-{start + _RANGE_SIZE - 1}"},
+                what=f"Reading {self.name}@{descriptor.digest}",
+            )
+            sha256.update(answer.body)
+            if answer.status == 200:
+                break
+        return Digest(sha256.hexdigest())
+
     def put_blob(self, data: bytes) -> Descriptor:
         """Store ``data`` unless it is there; its descriptor has the media type of arbitrary bytes."""
         digest = Digest.of(data)
         if not self.has_blob(digest):
-            location = self._start_upload(digest)
-            self.session.ask(
-                "PUT",
-                _with_digest(location, digest),
-                self.name,
-                expected=frozenset((201, 204)),
-                action=PUSH,
-                headers={"Content-Type": "application/octet-stream"},
-                body=data,
-                what=f"Sending {digest} to {self.name}",
-            )
+            self._send_blob(digest, len(data), lambda offset: data[offset:])
         return Descriptor("application/octet-stream", digest, len(data))
 
-    def put_blob_file(self, path: Path, descriptor: Descriptor, sent: Callable[[int], None] = lambda _: None) -> None:
+    def put_blob_file(
+        self,
+        path: Path,
+        descriptor: Descriptor,
+        sent: Callable[[int], None] = lambda _: None,
+        upload: Optional[str] = None,
+    ) -> None:
         """Send the file ``path``, which must be what ``descriptor`` says: the registry checks it.
 
-        In one request. After a broken one the registry is asked what it has got, and the rest is sent; where it does not
-        know, sending starts again. ``sent`` is called with the number of bytes of each piece sent.
+        In one request, to ``upload`` if that was started already. After a broken one the registry is asked what it has
+        got, and the rest is sent; where it does not know, sending starts again. ``sent`` is called with the number of bytes of each piece sent.
         """
         try:
             size = path.stat().st_size
@@ -120,14 +164,18 @@ class Repository:
             raise RegistryError(
                 f"The blob {path} has {size} bytes, but the image says {descriptor.size}. Make the image again."
             )
-        location: Optional[str] = None
-        offset, pause = 0, 0.5
+        self._send_blob(descriptor.digest, size, lambda offset: FileBody(path, offset, size, sent), upload)
+
+    def _send_blob(
+        self, digest: Digest, size: int, body_from: Callable[[int], Body], upload: Optional[str] = None
+    ) -> None:
+        location = upload
+        offset, pause = 0, self.session.first_pause
         for count in range(1, TRIES + 1):
             try:
                 if location is None:
-                    location, offset = self._start_upload(descriptor.digest), 0
-                body = FileBody(path, offset, size, sent)
-                self._finish_upload(location, descriptor.digest, body)
+                    location, offset = self._start_upload(digest), 0
+                self._finish_upload(location, digest, body_from(offset), offset, size)
                 return
             except Interrupted as failure:
                 if count == TRIES:
@@ -135,31 +183,22 @@ class Repository:
                 self.session.rest(failure, pause)
                 pause *= 2
                 location, offset = self._received(location)
+                if location is None and self.has_blob(digest):
+                    # All arrived, but the answer did not.
+                    return
 
-    def mount_blob(self, digest: Digest, source: str) -> bool:
-        """Take a blob over from the repository ``source`` of the same registry; false where that is not possible."""
+    def mount_blob(self, digest: Digest, source: str) -> Mount:
+        """Take a blob over from the repository ``source`` of the same registry, if that is possible."""
         answer = self.session.ask(
             "POST",
             self._path(f"blobs/uploads/?{query(mount=str(digest), **{'from': source})}"),
             self.name,
-            # 202 is an upload that was started instead; registries forget uploads that nobody goes on with.
             expected=frozenset((201, 202, 400, 401, 403, 404, 405)),
             action=PUSH,
             mount_from=source,
             what=f"Mounting {digest} from {source} in {self.name}",
         )
-        if answer.status == 202:
-            location = answer.location()
-            if location is not None:
-                self.session.ask(
-                    "DELETE",
-                    location,
-                    self.name,
-                    expected=frozenset((200, 202, 204, 400, 404, 405)),
-                    action=PUSH,
-                    what=f"Ending an upload to {self.name}",
-                )
-        return answer.status == 201
+        return Mount(answer.status == 201, answer.location() if answer.status == 202 else None)
 
     def _start_upload(self, digest: Digest) -> str:
         answer = self.session.ask(
@@ -175,31 +214,27 @@ class Repository:
             raise RegistryError(f"{self.session.address} starts an upload, but does not say where. It is no registry.")
         return location
 
-    def _finish_upload(self, location: str, digest: Digest, body: FileBody) -> None:
+    def _finish_upload(self, location: str, digest: Digest, body: Body, offset: int, size: int) -> None:
         what = f"Sending {digest} to {self.name}"
         headers = {"Content-Type": "application/octet-stream"}
-        done = frozenset((201, 204))
-        if body.offset:
+        if offset:
             # Registries differ in whether the closing request may bring the rest of a resumed upload: a PATCH always may.
-            part = {**headers, "Content-Range": f"{body.offset}-{body.size - 1}"}
+            part = {**headers, "Content-Range": f"{offset}-{size - 1}"}
             answer = self.session.ask_once(
                 "PATCH", location, self.name, expected=frozenset((202, 204)), action=PUSH, headers=part, body=body, what=what
             )
             location = answer.location() or location
-            self.session.ask_once(
-                "PUT", _with_digest(location, digest), self.name, expected=done, action=PUSH, what=what
-            )
-        else:
-            self.session.ask_once(
-                "PUT",
-                _with_digest(location, digest),
-                self.name,
-                expected=done,
-                action=PUSH,
-                headers=headers,
-                body=body,
-                what=what,
-            )
+            headers, body = {}, None
+        self.session.ask_once(
+            "PUT",
+            _with_digest(location, digest),
+            self.name,
+            expected=frozenset((201, 204)),
+            action=PUSH,
+            headers=headers,
+            body=body,
+            what=what,
+        )
 
     def _received(self, location: Optional[str]) -> Tuple[Optional[str], int]:
         """Where to go on with a broken upload, and after how many bytes; ``None`` to start again."""
@@ -316,24 +351,38 @@ class Repository:
         layers: Sequence[AttachedLayer],
         annotations: Mapping[str, str] = NO_ANNOTATIONS,
     ) -> Descriptor:
-        """Attach ``layers`` to the manifest ``subject``; what is attached already is not sent again.
+        """Attach ``layers`` to the manifest ``subject``: see :meth:`attach_referrers`."""
+        (attached,) = self.attach_referrers(subject, (Attachment(artifact_type, tuple(layers), annotations),))
+        return attached.descriptor
 
-        The manifest has the empty configuration, ``artifactType`` and ``subject`` (image-spec, manifest.md). A registry
-        without the referrers API gets the index under the tag ``sha256-<hex>`` (distribution-spec, "Referrers Tag
+    def attach_referrers(self, subject: Descriptor, attachments: Sequence[Attachment]) -> Tuple[Attached, ...]:
+        """Attach each of ``attachments`` to the manifest ``subject``; what is attached already is not sent again.
+
+        The manifest of each has the empty configuration, ``artifactType`` and ``subject`` (image-spec, manifest.md). A
+        registry without the referrers API gets the index under the tag ``sha256-<hex>`` (distribution-spec, "Referrers Tag
         Schema").
         """
-        data = referrer_manifest(subject, artifact_type, layers, annotations)
-        digest = Digest.of(data)
-        descriptor = Descriptor(media_types.MANIFEST, digest, len(data), annotations)
-        if any(item.descriptor.digest == digest for item in self.referrers(subject.digest)):
-            return descriptor
-        self.put_blob(EMPTY)
-        for _, content, _ in layers:
-            self.put_blob(content)
-        _, indexed = self._put_manifest(data, media_types.MANIFEST, None)
-        if not indexed:
-            self._tag_referrer(subject.digest, Referrer(descriptor, artifact_type))
-        return descriptor
+        if not attachments:
+            return ()
+        there = {item.descriptor.digest for item in self.referrers(subject.digest)}
+        attached = []
+        unlisted = []
+        for item in attachments:
+            data = referrer_manifest(subject, item.artifact_type, item.layers, item.annotations)
+            descriptor = Descriptor(media_types.MANIFEST, Digest.of(data), len(data), item.annotations)
+            sent = descriptor.digest not in there
+            attached.append(Attached(item.artifact_type, descriptor, sent))
+            if not sent:
+                continue
+            self.put_blob(EMPTY)
+            for _, content, _ in item.layers:
+                self.put_blob(content)
+            _, indexed = self._put_manifest(data, media_types.MANIFEST, None)
+            if not indexed:
+                unlisted.append(Referrer(descriptor, item.artifact_type))
+        if unlisted:
+            self._tag_referrers(subject.digest, unlisted)
+        return tuple(attached)
 
     def _tagged_referrers(self, digest: Digest) -> Tuple[Referrer, ...]:
         stored = self.get_manifest(referrers_tag(digest))
@@ -341,16 +390,26 @@ class Repository:
             return ()
         return _parse_referrers(stored.data, f"{self.name}:{referrers_tag(digest)}")
 
-    def _tag_referrer(self, subject: Digest, referrer: Referrer) -> None:
-        others = tuple(
-            item for item in self._tagged_referrers(subject) if item.descriptor.digest != referrer.descriptor.digest
+    def _tag_referrers(self, subject: Digest, referrers: Sequence[Referrer]) -> None:
+        # The tag can only be read and written whole, so another program that attaches at the same time may undo it:
+        # looked at again until it stays.
+        for _ in range(TRIES):
+            with self.session.tagging:
+                listed = self._tagged_referrers(subject)
+                digests = {item.descriptor.digest for item in listed}
+                missing = [item for item in referrers if item.descriptor.digest not in digests]
+                if not missing:
+                    return
+                index: Dict[str, Json] = {
+                    "schemaVersion": 2,
+                    "mediaType": media_types.INDEX,
+                    "manifests": [item.to_json() for item in (*listed, *missing)],
+                }
+                self._put_manifest(render(index), media_types.INDEX, referrers_tag(subject))
+        raise RegistryError(
+            f"{_join(self.name, referrers_tag(subject))} does not keep what is attached to the image: others write it at "
+            "the same time, or the registry forgets it. Publish again when nobody else does."
         )
-        index: Dict[str, Json] = {
-            "schemaVersion": 2,
-            "mediaType": media_types.INDEX,
-            "manifests": [item.to_json() for item in (*others, referrer)],
-        }
-        self._put_manifest(render(index), media_types.INDEX, referrers_tag(subject))
 
     def _path(self, rest: str) -> str:
         return f"/v2/{self.name.path}/{rest}"

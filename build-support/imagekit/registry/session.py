@@ -92,6 +92,8 @@ class Session:
         self, address: RegistryAddress, settings: RegistrySettings, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         self.address = address
+        #: Held by a thread that changes a tag by what it names.
+        self.tagging = threading.Lock()
         self._settings = settings
         self._sleep = sleep
         self._connector = Connector(settings.http, settings.authorities(address))
@@ -105,6 +107,11 @@ class Session:
     def requests(self) -> int:
         """How many requests were sent so far."""
         return self._requests
+
+    @property
+    def first_pause(self) -> float:
+        """Seconds before the second try."""
+        return self._settings.first_pause
 
     def ask(
         self,
@@ -124,7 +131,7 @@ class Session:
         ``target`` is a path or a whole URL. Raises :class:`RegistryError` for an answer with a status that is not
         ``expected``, with ``what`` the request was for.
         """
-        pause = self._settings.first_pause
+        pause = self.first_pause
         for count in range(1, TRIES + 1):
             try:
                 return self.ask_once(

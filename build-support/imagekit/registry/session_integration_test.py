@@ -16,9 +16,11 @@ import pytest
 from imagekit.oci import media_types
 from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.digest import Digest
+from imagekit.oci.json_document import render
 from imagekit.registry.errors import AccessRefused, RegistryError
+from imagekit.registry.pushes import log_in
 from imagekit.registry.reference import RegistryAddress, RepositoryName
-from imagekit.registry.repository import Repository
+from imagekit.registry.repository import Referrer, Repository
 from imagekit.registry.session import Session
 from imagekit.registry.settings import RegistrySettings
 
@@ -161,6 +163,51 @@ def test_a_refused_media_type_is_named(settings: RegistrySettings) -> None:
     )
 
 
+def test_a_list_of_attached_things_that_another_program_overwrote(settings: RegistrySettings) -> None:
+    subject = Descriptor(media_types.MANIFEST, DIGEST, 4)
+    other = Referrer(Descriptor(media_types.MANIFEST, Digest.of(b"other"), 5), "application/vnd.example.other")
+    index = {"schemaVersion": 2, "mediaType": media_types.INDEX, "manifests": [other.to_json()]}
+    overwritten = render(index)
+    lists: List[bytes] = []
+
+    def script(asked: Asked) -> Said:
+        if "/manifests/sha256-" not in asked.target:
+            return Said(404 if "/referrers/" in asked.target else 201 if asked.method == "PUT" else 200)
+        if asked.method == "PUT":
+            # The other program read the list before the first write, and wrote it after.
+            lists.append(overwritten)
+            return Said(201)
+        if len(lists) == 2:
+            return Said(200, {"Content-Type": media_types.INDEX}, server.asked[-1].body)
+        return Said(200, {"Content-Type": media_types.INDEX}, lists[-1]) if lists else Said(404)
+
+    with served(script) as server:
+        own = repository(server.address, settings, []).attach_referrer(subject, "application/vnd.example", ())
+    assert len(lists) == 2
+    written = [json.loads(asked.body) for asked in server.asked if asked.method == "PUT" and "sha256-" in asked.target]
+    assert [[item["digest"] for item in one["manifests"]] for one in written] == [
+        [str(own.digest)],
+        [str(other.descriptor.digest), str(own.digest)],
+    ]
+
+
+def test_a_list_of_attached_things_that_the_registry_does_not_keep(settings: RegistrySettings) -> None:
+    subject = Descriptor(media_types.MANIFEST, DIGEST, 4)
+
+    def script(asked: Asked) -> Said:
+        if asked.method == "PUT":
+            return Said(201)
+        return Said(404 if "/referrers/" in asked.target or "/manifests/" in asked.target else 200)
+
+    with served(script) as server:
+        with pytest.raises(RegistryError) as refusal:
+            repository(server.address, settings, []).attach_referrer(subject, "application/vnd.example", ())
+    assert str(refusal.value) == (
+        f"{server.address}/c5c3/keystone:sha256-{DIGEST.hex} does not keep what is attached to the image: others write it "
+        "at the same time, or the registry forgets it. Publish again when nobody else does."
+    )
+
+
 @pytest.fixture
 def token_registry() -> Iterator[Tuple[Served, Dict[str, str]]]:
     """A registry that takes the token ``state['token']``, given for a scope to whoever has the password."""
@@ -181,18 +228,11 @@ def token_registry() -> Iterator[Tuple[Served, Dict[str, str]]]:
         yield server, state
 
 
-def log_in(settings: RegistrySettings, address: str, password: str) -> None:
-    file = settings.credentials.files[0]
-    file.parent.mkdir(parents=True, exist_ok=True)
-    auth = base64.b64encode(f"me:{password}".encode()).decode()
-    file.write_text(json.dumps({"auths": {address: {"auth": auth}}}))
-
-
 def test_tokens_are_asked_for_their_scope_and_renewed(
     token_registry: Tuple[Served, Dict[str, str]], settings: RegistrySettings
 ) -> None:
     server, state = token_registry
-    log_in(settings, server.address, "s3cret")
+    log_in(settings, server.address, "s3cret", "me")
     keystone = repository(server.address, settings, [])
     assert keystone.has_blob(DIGEST) and keystone.has_blob(DIGEST)
     state["token"] = "second"
@@ -206,7 +246,7 @@ def test_a_password_that_the_token_server_refuses(
     token_registry: Tuple[Served, Dict[str, str]], settings: RegistrySettings
 ) -> None:
     server, _ = token_registry
-    log_in(settings, server.address, "expired")
+    log_in(settings, server.address, "expired", "me")
     with pytest.raises(AccessRefused) as refusal:
         repository(server.address, settings, []).has_blob(DIGEST)
     assert str(refusal.value) == (
