@@ -1,4 +1,4 @@
-"""The commands that describe packages and write SBOMs."""
+"""The command that writes an SBOM."""
 
 from __future__ import annotations
 
@@ -9,32 +9,9 @@ from typing import List, Mapping
 from imagekit.command import Command
 from imagekit.errors import ImagekitError
 from imagekit.oci.atomic_file import write_atomically
-
-
-def _configure_describe_debs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--debs", required=True, type=Path, metavar="DIRECTORY", help="take every *.deb in it")
-    parser.add_argument("--output", required=True, type=Path, metavar="FILE")
-
-
-def _describe_debs(arguments: argparse.Namespace) -> None:
-    from imagekit.sbom.describe import describe_deb
-    from imagekit.sbom.descriptions import render_debs
-
-    described = [describe_deb(path) for path in sorted(arguments.debs.glob("*.deb"))]
-    write_atomically(arguments.output, render_debs(sorted(described, key=lambda deb: deb.name)).encode())
-
-
-def _configure_describe_wheels(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--wheel", action="append", default=[], type=Path, metavar="FILE", help="may be repeated")
-    parser.add_argument("--output", required=True, type=Path, metavar="FILE")
-
-
-def _describe_wheels(arguments: argparse.Namespace) -> None:
-    from imagekit.sbom.describe import describe_wheel
-    from imagekit.sbom.descriptions import render_wheels
-
-    described = [describe_wheel(path) for path in arguments.wheel]
-    write_atomically(arguments.output, render_wheels(sorted(described, key=lambda wheel: wheel.name)).encode())
+from imagekit.sbom.contents import parse_contents
+from imagekit.sbom.cyclonedx import Descriptions, ImageIdentity, render_sbom
+from imagekit.sbom.descriptions import DebDescription, WheelDescription, by_name, parse_debs, parse_wheels
 
 
 def _configure_sbom(parser: argparse.ArgumentParser) -> None:
@@ -49,10 +26,6 @@ def _configure_sbom(parser: argparse.ArgumentParser) -> None:
 
 
 def _sbom(arguments: argparse.Namespace) -> None:
-    from imagekit.sbom.contents import parse_contents
-    from imagekit.sbom.cyclonedx import Descriptions, ImageIdentity, render_sbom
-    from imagekit.sbom.descriptions import DebDescription, WheelDescription, by_name, parse_debs, parse_wheels
-
     debs: List[DebDescription] = []
     wheels: List[WheelDescription] = []
     for path in arguments.debs:
@@ -78,8 +51,4 @@ def _read(path: Path) -> str:
         raise ImagekitError(f"{path} cannot be read: {error.strerror}.") from None
 
 
-COMMANDS: Mapping[str, Command] = {
-    "describe-debs": Command("Write what .debs say of themselves.", _configure_describe_debs, _describe_debs),
-    "describe-wheels": Command("Write what wheels say of themselves.", _configure_describe_wheels, _describe_wheels),
-    "sbom": Command("Write the SBOM of an image (CycloneDX).", _configure_sbom, _sbom),
-}
+COMMANDS: Mapping[str, Command] = {"sbom": Command("Write the SBOM of an image (CycloneDX).", _configure_sbom, _sbom)}

@@ -28,6 +28,7 @@ from imagekit.sbom.pedigree import pedigree_patch, subjects
 from imagekit.sbom.purl import deb_purl, oci_purl, pypi_purl
 
 SPEC_VERSION = "1.6"
+MEDIA_TYPE = "application/vnd.cyclonedx+json"
 
 #: The names of properties (https://cyclonedx.org/docs/1.6/json/#components_items_properties) of this SBOM.
 OVERRIDE_PROPERTY = "c5c3:constraint-override"
@@ -179,6 +180,7 @@ def _python(
         raise SbomError(f"the Python distribution {item.name} of the lock is not described. Build the image again.")
     reference = _python_purl(item)
     properties: List[Json] = [{"name": ARTIFACT_PROPERTY, "value": wheel.filename}]
+    properties += [{"name": LEFT_OUT_PROPERTY, "value": text} for text in wheel.left_out]
     component: Dict[str, Json] = {
         "type": kind,
         "bom-ref": reference,

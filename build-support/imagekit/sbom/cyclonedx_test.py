@@ -145,6 +145,19 @@ def test_an_override_says_old_new_and_reason() -> None:
     } in properties
 
 
+def test_files_of_a_wheel_that_are_not_installed_are_recorded() -> None:
+    wheels = [replace(wheel, left_out=(f"{wheel.name}/tests/ (2 files)",)) for wheel in DESCRIPTIONS.wheels]
+    components = sbom(IMAGE, CONTENTS, replace(DESCRIPTIONS, wheels=wheels))["components"]
+    assert isinstance(components, list)
+    found = [item["properties"] for item in components if isinstance(item, dict) and item["name"] == "ldappool"]
+    assert found == [
+        [
+            {"name": "c5c3:artifact", "value": "ldappool-3.0.0-py3-none-any.whl"},
+            {"name": "c5c3:left-out", "value": "ldappool/tests/ (2 files)"},
+        ]
+    ]
+
+
 def test_a_licence_is_an_expression_or_a_name_or_absent() -> None:
     assert _component("keystone")["licenses"] == [{"expression": "Apache-2.0", "acknowledgement": "declared"}]
     assert _component("ldappool")["licenses"] == [{"license": {"name": "MPL/GPL/LGPL", "acknowledgement": "declared"}}]

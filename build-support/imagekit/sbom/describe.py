@@ -8,10 +8,12 @@ import hashlib
 import posixpath
 import re
 import zipfile
+from collections import Counter
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from imagekit.debian.archive import open_member, read_control
+from imagekit.python.install_driver import HEADER, UNIT_TESTS
 from imagekit.sbom.debian_copyright import licence_of
 from imagekit.sbom.descriptions import DebDescription, DescriptionError, WheelDescription
 from imagekit.sbom.licences import UNKNOWN, of_wheel
@@ -54,12 +56,16 @@ def _copyright(path: Path, name: str) -> Tuple[Optional[str], Optional[str]]:
     return None, None
 
 
-def describe_wheel(path: Path) -> WheelDescription:
-    """The distribution of a wheel; raises :class:`DescriptionError` for a file that is no wheel."""
+def describe_wheel(path: Path, exclude_tests: bool = False) -> WheelDescription:
+    """The distribution of a wheel, installed with or without its unit tests.
+
+    Raises :class:`DescriptionError` for a file that is no wheel.
+    """
     content = path.read_bytes()
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)]
+            members = [name for name in archive.namelist() if not name.endswith("/")]
+            names = [name for name in members if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)]
             if len(names) != 1:
                 raise DescriptionError(f"{path.name} has {len(names)} METADATA files instead of one. Fetch it again.")
             text = archive.read(names[0]).decode("utf-8", "replace")
@@ -89,4 +95,12 @@ def describe_wheel(path: Path) -> WheelDescription:
         links=tuple(links),
         requires=tuple(" ".join(text.split()) for text in fields("Requires-Dist")),
         licence=of_wheel(field("License-Expression"), field("License"), fields("Classifier")),
+        left_out=_left_out(members, exclude_tests),
     )
+
+
+def _left_out(members: Sequence[str], exclude_tests: bool) -> Tuple[str, ...]:
+    """What ``install-wheel`` passes over, by folder."""
+    patterns = (HEADER, UNIT_TESTS) if exclude_tests else (HEADER,)
+    matches = [match[0] for member in members for pattern in patterns for match in (pattern.match(member),) if match]
+    return tuple(f"{folder} ({count} file{'s' * (count > 1)})" for folder, count in sorted(Counter(matches).items()))

@@ -35,7 +35,10 @@ class DebDescription:
 
 @dataclass(frozen=True)
 class WheelDescription:
-    """A wheel: the file with its SHA-256, and what its METADATA says. ``links`` are (label, URL)."""
+    """A wheel: the file with its SHA-256, and what its METADATA says. ``links`` are (label, URL).
+
+    ``left_out`` says in words which of its files are not installed.
+    """
 
     name: str
     version: str
@@ -46,6 +49,7 @@ class WheelDescription:
     links: Tuple[Tuple[str, str], ...]
     requires: Tuple[str, ...]
     licence: Licence
+    left_out: Tuple[str, ...] = ()
 
 
 def render_debs(descriptions: Sequence[DebDescription]) -> str:
@@ -87,6 +91,7 @@ def parse_wheels(text: str, origin: str) -> Tuple[WheelDescription, ...]:
             links=tuple((pair[0], pair[1]) for pair in _lists(record, "links")),
             requires=record.texts("requires"),
             licence=_licence(record),
+            left_out=record.texts("left_out"),
         )
         for record in _records(text, origin)
     )

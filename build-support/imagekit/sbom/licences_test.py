@@ -51,7 +51,7 @@ def test_debian_names_become_one_expression_or_names() -> None:
     assert of_debian(["GPL-2+", "odd"]) == Licence(names=("GPL-2.0-or-later", "odd"))
 
 
-def test_a_copyright_file_for_people_only_says_nothing() -> None:
+def test_a_copyright_file_that_refers_to_no_licence_says_nothing() -> None:
     assert licence_of("This package is free.\n") == UNKNOWN
     assert licence_of("\n") == UNKNOWN
 
@@ -62,3 +62,23 @@ def test_a_machine_readable_copyright_file() -> None:
         "Files: *\nCopyright: someone\nLicense: Expat\n text\n\nFiles: debian/*\nLicense: GPL-3+\n\nLicense: GPL-3+\n text\n"
     )
     assert licence_of(text) == Licence("GPL-3.0-or-later AND MIT")
+
+
+def test_a_copyright_file_for_people_names_the_licences_that_it_refers_to() -> None:
+    text = (
+        "This package was debianized by somebody.\n\nOn Debian systems, the text of the GNU GPL is in\n"
+        "/usr/share/common-licenses/GPL-2. That of the LGPL is in `/usr/share/common-licenses/LGPL-2.1'.\n"
+    )
+    assert licence_of(text) == Licence(names=("GPL-2", "LGPL-2.1"))
+
+
+def test_a_copyright_file_with_a_line_that_is_no_field_is_read() -> None:
+    text = (
+        "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n"
+        "Files: *\nCopyright: 2004 One\nAnother, 2005\nLicense: LGPL-2.1\n words of it\n"
+    )
+    assert licence_of(text) == Licence("LGPL-2.1-only")
+
+
+def test_a_draft_of_the_format_is_read() -> None:
+    assert licence_of("Format: http://dep.debian.net/deps/dep5\n\nFiles: *\nLicense: Expat\n") == Licence("MIT")
