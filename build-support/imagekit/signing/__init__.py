@@ -1,0 +1,1 @@
+"""Signatures of images, SBOMs and provenance: Sigstore bundles, and the older layout of cosign."""
