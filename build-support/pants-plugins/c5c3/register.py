@@ -12,9 +12,12 @@ from c5c3.goals import (
     run,
     show_sbom,
     update_sources,
+    upstream_tests,
+    verify,
 )
 from c5c3.subsystems.debian import DebianSubsystem
 from c5c3.subsystems.images import ImagesSubsystem
+from c5c3.subsystems.signing import SigningSubsystem
 from c5c3.target_types import (
     DebianBase,
     DebLockTarget,
@@ -26,6 +29,7 @@ from c5c3.target_types import (
     PatchSet,
     PatchSets,
     ReleaseFile,
+    UpstreamTests,
 )
 from c5c3.util_rules import (
     checkout,
@@ -36,13 +40,16 @@ from c5c3.util_rules import (
     host,
     image,
     layers,
+    provenance,
     python,
     required_file,
     sbom,
     source,
     step,
     targets,
+    tests_in_image,
     tools,
+    user_process,
 )
 
 
@@ -58,6 +65,7 @@ def target_types():
         PatchSet,
         PatchSets,
         ReleaseFile,
+        UpstreamTests,
     ]
 
 
@@ -65,6 +73,7 @@ def rules():
     return [
         *DebianSubsystem.rules(),
         *ImagesSubsystem.rules(),
+        *SigningSubsystem.rules(),
         *checkout.rules(),
         *contents.rules(),
         *debian.rules(),
@@ -77,6 +86,7 @@ def rules():
         *group_layers.rules(),
         *lockfiles.rules(),
         *package.rules(),
+        *provenance.rules(),
         *publish.rules(),
         *python.rules(),
         *required_file.rules(),
@@ -87,6 +97,10 @@ def rules():
         *step.rules(),
         *targets.rules(),
         *images_for_tests.rules(),
+        *tests_in_image.rules(),
         *tools.rules(),
         *update_sources.rules(),
+        *upstream_tests.rules(),
+        *user_process.rules(),
+        *verify.rules(),
     ]

@@ -239,6 +239,17 @@ class FilesField(MultipleSourcesField):
     )
 
 
+class HeadersField(BoolField):
+    alias = "headers"
+    default = False
+    help = help_text(
+        """
+        Keep the C headers (`/usr/include`) of `system_packages`, for an image that wheels are built in. Without it they
+        are left out, those that packages ship beside their programs as well.
+        """
+    )
+
+
 class ExcludeTestsField(BoolField):
     alias = "exclude_tests"
     default = True
@@ -427,6 +438,7 @@ class DockerImage(Target):
         BuilderField,
         DistributionField,
         ReleaseField,
+        HeadersField,
         *_SERVICE_CONTENT_FIELDS,
         *_IMAGE_CONFIGURATION_FIELDS,
     )
@@ -574,6 +586,132 @@ class ImageChecks(Target):
         docs/checks.md. `openstack_service` generates one beside its image.
 
             image_checks(name="checks", image="3rdparty/bases/bookworm#python-base")
+        """
+    )
+
+
+class TestPathField(StringField):
+    # Not a test of this module.
+    __test__ = False
+
+    alias = "test_path"
+    help = help_text(
+        """
+        The folder of the component's source that holds the tests. Defaults to what the source's `.stestr.conf` says.
+
+        Example: `test_path="placement/tests/functional"`.
+        """
+    )
+
+
+class UpstreamTestExtrasField(ExtrasField):
+    help = help_text(
+        """
+        Extras of the component's Python distribution that the tests need beside those of the image.
+
+        Example: `extras=["memcache"]`.
+        """
+    )
+
+
+class UpstreamTestPackagesField(PythonPackagesField):
+    help = help_text(
+        """
+        Python packages that the tests need beside the image and the source's `test-requirements.txt`, as requirements
+        without a version.
+
+        Example: `python_packages=["oslo.db[fixtures]"]`.
+        """
+    )
+
+
+class ExcludeRequirementsField(DictStringToStringField):
+    alias = "exclude_requirements"
+    help = help_text(
+        """
+        Lines of the source's `test-requirements.txt` to leave out, by the name of the project, and the reason.
+
+        Example: `exclude_requirements={"psycopg2": "it needs the headers of PostgreSQL"}`.
+        """
+    )
+
+    @classmethod
+    def compute_value(
+        cls, raw_value: Optional["dict[str, str]"], address: Address
+    ) -> "Optional[FrozenDict[str, str]]":
+        value = super().compute_value(raw_value, address)
+        for project, reason in (value or {}).items():
+            if not reason.strip():
+                raise InvalidFieldException(
+                    f"The `{cls.alias}` field in target {address} leaves out {project!r} without a reason. Say why."
+                )
+        return value
+
+
+class TestExclusionsField(MultipleSourcesField):
+    # Not a test of this module.
+    __test__ = False
+
+    alias = "exclusions"
+    default = ("upstream-tests/*.txt",)
+    default_glob_match_error_behavior = GlobMatchErrorBehavior.ignore
+    expected_file_extensions = (".txt",)
+    uses_source_roots = False
+    help = help_text(
+        """
+        The tests to leave out: a file `<release>.txt` for each release that has some. A line is a regular expression
+        that matches the whole id of a test, and the reason:
+
+            keystone\\.tests\\.unit\\.test_ldap_livetest\\..*  # needs an LDAP server
+
+        A line without a reason is refused, and one that matches no test.
+        """
+    )
+
+
+class ShardsField(IntField):
+    alias = "shards"
+    default = 1
+    valid_numbers = ValidNumbers.positive_only
+    help = "How many processes share the tests. Each has a result of its own, and some run at the same time."
+
+
+class UpstreamTestTimeoutField(IntField):
+    alias = "timeout"
+    default = 1800
+    valid_numbers = ValidNumbers.positive_only
+    help = "Seconds after which a shard is stopped and has failed."
+
+
+class UpstreamTests(Target):
+    alias = "upstream_tests"
+    core_fields = (
+        *COMMON_TARGET_FIELDS,
+        ImageTestDependenciesField,
+        TestedImageField,
+        TestPathField,
+        UpstreamTestExtrasField,
+        UpstreamTestPackagesField,
+        ExcludeRequirementsField,
+        TestExclusionsField,
+        ShardsField,
+        UpstreamTestTimeoutField,
+    )
+    help = help_text(
+        f"""
+        The unit tests of a component, from its patched source, in its image. See docs/upstream-tests.md.
+
+        They run with the image's Python, packages and system libraries, as its user and without a network but the
+        loopback device. What only the tests require comes from a lock of its own, made by
+        `{bin_name()} generate-lockfiles --resolve=<release>/<component>-tests`.
+
+            upstream_tests(
+                name="upstream-tests",
+                image="services/placement#image@release=2025.2",
+                shards=2,
+            )
+
+        `{bin_name()} test` runs them only when it is given their address, and not as a part of `::`.
         """
     )
 
@@ -753,6 +891,7 @@ class ReleaseFilesField(MultipleSourcesField):
         "constraint-overrides.txt",
         "sources/*.json",
         "locks/*.lock.json",
+        "locks/tests/*.lock.json",
     )
     default_glob_match_error_behavior = GlobMatchErrorBehavior.ignore
     help = "The files of the release."

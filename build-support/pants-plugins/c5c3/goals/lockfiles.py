@@ -5,8 +5,8 @@ Locks are where the network decides something, so each is made anew in every run
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Dict, Tuple, Union
+from dataclasses import dataclass, field, replace
+from typing import Dict, Optional, Sequence, Tuple, Union
 
 from imagekit.python.lock import parse_python_lock
 from imagekit.sources.pin import SourcePin, parse_source_lock
@@ -24,12 +24,20 @@ from pants.engine.fs import AddPrefix, Digest, DigestContents, MergeDigests, Pat
 from pants.engine.internals.selectors import Get, MultiGet
 from pants.engine.process import ProcessCacheScope
 from pants.engine.rules import collect_rules, rule
-from pants.engine.target import AllTargets
+from pants.engine.target import AllTargets, WrappedTarget, WrappedTargetRequest
 from pants.engine.unions import UnionRule
 from pants.util.frozendict import FrozenDict
 from pants.util.logging import LogLevel
 
-from c5c3.target_types import BuilderField, DistributionField, DockerImage, ReleaseField, SystemPackagesField
+from c5c3.target_types import (
+    BuilderField,
+    DistributionField,
+    DockerImage,
+    ReleaseField,
+    SystemPackagesField,
+    TestedImageField,
+    UpstreamTests,
+)
 from c5c3.util_rules.debian import DebLockRequest, Distribution, DistributionRequest, LoadedDebLock
 from c5c3.util_rules.host import FETCH_SETTINGS
 from c5c3.util_rules.image import (
@@ -45,11 +53,14 @@ from c5c3.util_rules.layers import Rootfs, RootfsRequest
 from c5c3.util_rules.python import (
     CONSTRAINTS_FILE,
     OVERRIDES_FILE,
+    LoadedPythonLock,
     PythonEnvironmentRequest,
+    PythonLockRequest,
     ReleaseLocks,
     ReleaseLocksRequest,
     UsedLibraries,
     UsedLibrariesRequest,
+    resolve_name,
 )
 from c5c3.util_rules.required_file import RequiredFile, RequiredFileRequest
 from c5c3.util_rules.source import (
@@ -65,22 +76,29 @@ from c5c3.util_rules.source import (
 )
 from c5c3.util_rules.step import Step, StepResult
 from c5c3.util_rules.targets import AllReleases
-from c5c3.util_rules.tools import TOOLS_LOCK, UvWheel
+from c5c3.util_rules.tests_in_image import (
+    RequiredByTests,
+    RequiredByTestsRequest,
+    RequirementsOfTests,
+    UpstreamTestsFieldSet,
+)
+from c5c3.util_rules.tools import TOOL_SETS, ToolSet, UvWheel
 
-TOOLS_RESOLVE = "tools/imagekit"
-TOOLS_REQUIREMENTS = "3rdparty/tools/imagekit.in"
 _PREVIOUS = "previous"
 
 
 @dataclass(frozen=True)
 class GenerateDebLock(GenerateLockfile):
-    """The lock of a set of system packages."""
+    """The lock of a set of system packages, which ``wanted_by`` and perhaps others name."""
 
     distribution: Distribution
     name: str
     requested: Tuple[str, ...]
     #: The names of the locks whose packages are there already, bottom first.
     extends: Tuple[str, ...]
+    wanted_by: Address = field(compare=False)
+    #: Those of ``extends`` that the same command makes, and whose new contents count.
+    made_before: Tuple[GenerateDebLock, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,8 +108,12 @@ class GenerateServiceLock(GenerateLockfile):
     environment: PythonEnvironmentRequest
     distribution: Distribution
     builder: Address
+    #: Of the lock of the component's unit tests: what they need beside ``environment``.
+    tests: Optional[RequirementsOfTests] = None
     #: Resolve a branch anew, instead of keeping the commit that the last lock recorded.
     move: bool = False
+    #: Use the builder as it was locked last, since the same command makes its lock anew.
+    stale_builder: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,7 +125,9 @@ class GenerateLibraryLocks(GenerateLockfile):
 
 @dataclass(frozen=True)
 class GenerateToolsLock(GenerateLockfile):
-    """The lock of imagekit's own tools."""
+    """The lock of a set of imagekit's own tools."""
+
+    tools: ToolSet
 
 
 class LockConflictError(Exception):
@@ -123,16 +147,30 @@ class AllLocks:
 @rule(desc="Find all locks", level=LogLevel.DEBUG)
 async def find_locks(all_targets: AllTargets) -> AllLocks:
     locks: Dict[str, ImageLock] = {
-        TOOLS_RESOLVE: GenerateToolsLock(resolve_name=TOOLS_RESOLVE, lockfile_dest=TOOLS_LOCK, diff=False)
+        tools.resolve: GenerateToolsLock(
+            resolve_name=tools.resolve, lockfile_dest=tools.lock_path, diff=False, tools=tools
+        )
+        for tools in TOOL_SETS
     }
     wanted_by: Dict[str, Address] = {}
     for target in all_targets:
-        if not isinstance(target, DockerImage) or not target[DistributionField].value:
+        image, tests = target, None
+        if isinstance(target, UpstreamTests):
+            tested = UpstreamTestsFieldSet.create(target)
+            tests = tested.requirements
+            address = await Get(
+                ImageAddress, ImageAddressRequest(str(tested.image.value), TestedImageField.alias, target.address)
+            )
+            wrapped = await Get(
+                WrappedTarget, WrappedTargetRequest(address.address, description_of_origin="<infallible>")
+            )
+            image = wrapped.target
+        if not isinstance(image, DockerImage) or not image[DistributionField].value:
             continue
-        distribution = await Get(Distribution, DistributionRequest(target[DistributionField].value, target.address))
+        distribution = await Get(Distribution, DistributionRequest(image[DistributionField].value, image.address))
         found: "list[Union[GenerateDebLock, GenerateServiceLock]]" = []
-        if target[SystemPackagesField].value:
-            system_locks = await Get(SystemLocks, SystemLocksRequest(target.address))
+        if tests is None and image[SystemPackagesField].value:
+            system_locks = await Get(SystemLocks, SystemLocksRequest(image.address))
             *extends, name = system_locks.names
             found.append(
                 GenerateDebLock(
@@ -141,24 +179,26 @@ async def find_locks(all_targets: AllTargets) -> AllLocks:
                     diff=False,
                     distribution=distribution,
                     name=name,
-                    requested=tuple(sorted(target[SystemPackagesField].value)),
+                    requested=tuple(sorted(image[SystemPackagesField].value)),
                     extends=tuple(extends),
+                    wanted_by=image.address,
                 )
             )
-        release = target[ReleaseField].value
-        if release and target[BuilderField].value:
-            environment = environment_request(target, release)
+        release = image[ReleaseField].value
+        if release and image[BuilderField].value:
+            environment = environment_request(image, release)
             builder = await Get(
-                ImageAddress, ImageAddressRequest(target[BuilderField].value, BuilderField.alias, target.address)
+                ImageAddress, ImageAddressRequest(image[BuilderField].value, BuilderField.alias, image.address)
             )
             found.append(
                 GenerateServiceLock(
-                    resolve_name=f"{release}/{environment.component}",
+                    resolve_name=resolve_name(release, environment.component, of_tests=tests is not None),
                     lockfile_dest="",
                     diff=False,
                     environment=environment,
                     distribution=distribution,
                     builder=builder.address,
+                    tests=tests,
                 )
             )
         for lock in found:
@@ -166,10 +206,11 @@ async def find_locks(all_targets: AllTargets) -> AllLocks:
             if other != lock:
                 raise LockConflictError(
                     f"Targets {wanted_by[lock.resolve_name]} and {target.address} want different contents of the lock "
-                    f"{lock.resolve_name!r}. Give one of them a `system_lock` (or a `component`) of its own."
+                    f"{lock.resolve_name!r}. Give one of them a `system_lock` (or a `component`) of its own, or "
+                    "both the same."
                 )
             wanted_by.setdefault(lock.resolve_name, target.address)
-    services = [lock for lock in locks.values() if isinstance(lock, GenerateServiceLock)]
+    services = [lock for lock in locks.values() if isinstance(lock, GenerateServiceLock) and lock.tests is None]
     for name in sorted({service.environment.release for service in services}):
         of_release = [service for service in services if service.environment.release == name]
         refs = await Get(ReleaseRefs, ReleaseRefsRequest(name, of_release[0].environment.owner))
@@ -208,14 +249,39 @@ async def known_image_locks(_: KnownImageLocksRequest, locks: AllLocks) -> Known
 
 @rule
 async def requested_image_locks(requested: RequestedImageLocks, locks: AllLocks) -> UserGenerateLockfiles:
-    return UserGenerateLockfiles([locks.by_resolve[name] for name in requested])
+    return UserGenerateLockfiles(in_one_command([locks.by_resolve[name] for name in requested]))
+
+
+def in_one_command(locks: Sequence[ImageLock]) -> Tuple[ImageLock, ...]:
+    """``locks``, made as if one after the other from the bottom up: none sees those on disk that the others replace."""
+    debs = {lock.resolve_name: lock for lock in locks if isinstance(lock, GenerateDebLock)}
+
+    def after_those_below(lock: GenerateDebLock) -> GenerateDebLock:
+        below = (debs.get(f"{lock.distribution.name}/{name}") for name in lock.extends)
+        return replace(lock, made_before=tuple(after_those_below(other) for other in below if other))
+
+    def arranged(lock: ImageLock) -> ImageLock:
+        if isinstance(lock, GenerateDebLock):
+            return after_those_below(lock)
+        if isinstance(lock, GenerateServiceLock):
+            return replace(lock, stale_builder=bool(debs))
+        if isinstance(lock, GenerateLibraryLocks):
+            services = (replace(service, stale_builder=bool(debs)) for service in lock.services)
+            return replace(lock, services=tuple(services))
+        return lock
+
+    return tuple(arranged(lock) for lock in locks)
 
 
 @rule
 async def generate_deb_lock(request: GenerateDebLock) -> GenerateLockfileResult:
     distribution = request.distribution
-    below = await MultiGet(
-        Get(LoadedDebLock, DebLockRequest(distribution, name, (), allow_stale=True)) for name in request.extends
+    made = {lock.name for lock in request.made_before}
+    made_before = await MultiGet(Get(GenerateLockfileResult, GenerateDebLock, lock) for lock in request.made_before)
+    on_disk = await MultiGet(
+        Get(LoadedDebLock, DebLockRequest(distribution, name, (), allow_stale=True))
+        for name in request.extends
+        if name not in made
     )
     result = await Get(
         StepResult,
@@ -227,12 +293,13 @@ async def generate_deb_lock(request: GenerateDebLock) -> GenerateLockfileResult:
                 "--architecture=amd64",
                 "--architecture=arm64",
                 *(f"--package={package}" for package in request.requested),
-                *(f"--extends={lock.path}" for lock in below),
+                *(f"--extends={distribution.lock_path(name)}" for name in request.extends),
                 f"--settings={FETCH_SETTINGS}",
                 f"--output={request.lockfile_dest}",
             ),
             description=f"Lock the system packages {request.resolve_name}",
-            inputs=await Get(Digest, MergeDigests(lock.digest for lock in below)),
+            origin=f"the system packages of {request.wanted_by}",
+            inputs=await Get(Digest, MergeDigests(lock.digest for lock in (*made_before, *on_disk))),
             output_files=(request.lockfile_dest,),
             level=LogLevel.INFO,
             cache_scope=ProcessCacheScope.PER_SESSION,
@@ -333,7 +400,6 @@ async def generate_service_lock(
     environment = request.environment
     ref = await Get(ComponentRef, ComponentRequest, environment.component_request)
     release = ref.release
-    lock_path = release.path(f"locks/{environment.component}.lock.json")
     constraints_path, overrides_path = release.path(CONSTRAINTS_FILE), release.path(OVERRIDES_FILE)
 
     refs = await Get(ReleaseRefs, ReleaseRefsRequest(release.name, environment.owner))
@@ -342,15 +408,23 @@ async def generate_service_lock(
         for component in (environment.component, *(library.component for library in refs.libraries))
     )
     pin, patched = own.pin, own.patched
-    builder = await Get(ImageLayers, ImageLayersRequest(request.builder))
+    image_lock: Tuple[str, ...] = ()
+    if request.tests is not None:
+        below = await Get(LoadedPythonLock, PythonLockRequest(environment, request.distribution))
+        image_lock = (below.path,)
+        what = f"{environment.component} {pin.version}"
+        required = await Get(RequiredByTests, RequiredByTestsRequest(what, patched, request.tests))
+        environment = request.tests.environment(environment, required.requirements)
+    lock_path = release.path(environment.lock_name)
+    builder = await Get(ImageLayers, ImageLayersRequest(request.builder, request.stale_builder))
     rootfs, constraints = await MultiGet(
         Get(Rootfs, RootfsRequest(builder.layers)),
-        Get(Digest, PathGlobs([constraints_path, overrides_path])),
+        Get(Digest, PathGlobs([constraints_path, overrides_path, *image_lock])),
     )
     # An override must be of use to some service of the release, and layers are shared with those of all releases.
     locks = await Get(
         Snapshot,
-        PathGlobs([other.path("locks/*.lock.json") for _, other in sorted(releases.by_name.items())]),
+        PathGlobs([lock_path, *(other.path("locks/*.lock.json") for _, other in sorted(releases.by_name.items()))]),
     )
     previous_locks = await Get(Digest, AddPrefix(locks.digest, _PREVIOUS))
     result = await Get(
@@ -369,6 +443,7 @@ async def generate_service_lock(
                 f"--overrides={overrides_path}",
                 *(f"--other-lock={_PREVIOUS}/{path}" for path in locks.files if path != lock_path),
                 f"--previous={_PREVIOUS}/{lock_path}",
+                *(f"--image-lock={path}" for path in image_lock),
                 f"--uv={uv.path}",
                 *rootfs.arguments,
                 f"--settings={FETCH_SETTINGS}",
@@ -417,7 +492,9 @@ async def generate_library_locks(request: GenerateLibraryLocks) -> GenerateLockf
 async def generate_tools_lock(request: GenerateToolsLock, uv: UvWheel) -> GenerateLockfileResult:
     requirements = await Get(
         RequiredFile,
-        RequiredFileRequest(TOOLS_REQUIREMENTS, "the requirements of imagekit's own tools", "Restore it from git."),
+        RequiredFileRequest(
+            request.tools.requirements_path, "the requirements of imagekit's own tools", "Restore it from git."
+        ),
     )
     previous = await Get(Digest, AddPrefix(await Get(Digest, PathGlobs([request.lockfile_dest])), _PREVIOUS))
     result = await Get(
@@ -425,13 +502,13 @@ async def generate_tools_lock(request: GenerateToolsLock, uv: UvWheel) -> Genera
         Step(
             "lock-tools",
             (
-                f"--requirements={TOOLS_REQUIREMENTS}",
+                f"--requirements={request.tools.requirements_path}",
                 f"--previous={_PREVIOUS}/{request.lockfile_dest}",
                 f"--uv={uv.path}",
                 f"--settings={FETCH_SETTINGS}",
                 f"--output={request.lockfile_dest}",
             ),
-            description="Lock imagekit's own tools",
+            description=f"Lock {request.lockfile_dest}",
             inputs=await Get(Digest, MergeDigests([requirements.digest, previous, uv.digest])),
             output_files=(request.lockfile_dest,),
             level=LogLevel.INFO,

@@ -1,4 +1,4 @@
-"""`package`: write an image as an OCI image layout."""
+"""`package`: write an image as an OCI image layout, with its SBOM and provenance beside it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pants.base.build_environment import get_buildroot
 from pants.core.goals.package import BuiltPackage, BuiltPackageArtifact, PackageFieldSet
 from pants.core.util_rules.distdir import DistDir
-from pants.engine.internals.selectors import Get
+from pants.engine.fs import CreateDigest, Digest, FileContent, MergeDigests
+from pants.engine.internals.selectors import Get, MultiGet
 from pants.engine.process import ProcessCacheScope
 from pants.engine.rules import collect_rules, rule
 from pants.engine.unions import UnionRule
@@ -26,6 +27,7 @@ from c5c3.target_types import (
 )
 from c5c3.util_rules.image import BuiltImage, ImageLayout, ImageRequest
 from c5c3.util_rules.image_names import repository_of
+from c5c3.util_rules.provenance import Provenance, provenance_path
 from c5c3.util_rules.sbom import SbomFile, SbomFileRequest, sbom_path
 from c5c3.util_rules.step import Step, StepResult
 
@@ -87,21 +89,32 @@ async def package_image(
     if options.archive or field_set.docker_archive.value:
         arguments += [f"--docker-archive={DOCKER_ARCHIVE}", f"--tag={reference}"]
         lines.append(f"  archive {os.path.join(path, DOCKER_ARCHIVE)} ({reference})")
+    sbom_file, provenance_file = sbom_path(relative_path), provenance_path(relative_path)
     # Not through the digest of the package: the goal would delete the last good image before it writes the new one.
     # This step replaces it in one move, and only where it differs.
-    await Get(
-        StepResult,
-        Step(
-            "export-layout",
-            tuple(arguments),
-            description=f"Write {path}",
-            inputs=layout.digest,
-            cache_scope=ProcessCacheScope.PER_SESSION,
+    _, sbom, provenance = await MultiGet(
+        Get(
+            StepResult,
+            Step(
+                "export-layout",
+                tuple(arguments),
+                description=f"Write {path}",
+                inputs=layout.digest,
+                cache_scope=ProcessCacheScope.PER_SESSION,
+            ),
+        ),
+        Get(SbomFile, SbomFileRequest(image, sbom_file)),
+        Get(Provenance, BuiltImage, image),
+    )
+    written = await Get(Digest, CreateDigest([FileContent(provenance_file, provenance.content)]))
+    return BuiltPackage(
+        await Get(Digest, MergeDigests([sbom.digest, written])),
+        (
+            BuiltPackageArtifact(sbom_file, ()),
+            BuiltPackageArtifact(provenance_file, ()),
+            BuiltPackageArtifact(None, tuple(lines)),
         ),
     )
-    beside = sbom_path(relative_path)
-    sbom = await Get(SbomFile, SbomFileRequest(image, beside))
-    return BuiltPackage(sbom.digest, (BuiltPackageArtifact(beside, ()), BuiltPackageArtifact(None, tuple(lines))))
 
 
 def rules():

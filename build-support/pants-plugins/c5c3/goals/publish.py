@@ -8,6 +8,8 @@ import os
 from dataclasses import dataclass
 from typing import Dict, Optional, Tuple
 
+from imagekit.provenance import statement
+from imagekit.sbom import cyclonedx
 from pants.base.build_environment import get_buildroot
 from pants.core.goals.publish import (
     PublishFieldSet,
@@ -18,7 +20,6 @@ from pants.core.goals.publish import (
 )
 from pants.core.util_rules.distdir import DistDir
 from pants.engine.addresses import Address
-from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
 from pants.engine.fs import CreateDigest, Digest, FileContent, MergeDigests
 from pants.engine.internals.selectors import Get, MultiGet
 from pants.engine.process import InteractiveProcess
@@ -27,6 +28,7 @@ from pants.engine.target import AllTargets, Target, WrappedTarget, WrappedTarget
 
 from c5c3.subsystems.images import ImagesSubsystem
 from c5c3.subsystems.registries import Registry
+from c5c3.subsystems.signing import SigningSubsystem
 from c5c3.target_types import (
     BaseField,
     ComponentField,
@@ -39,28 +41,27 @@ from c5c3.target_types import (
     SkipPushField,
 )
 from c5c3.util_rules.checkout import Checkout
-from c5c3.util_rules.host import HOST_CACHE, HOST_DIR, PYTHON, HostSetup
 from c5c3.util_rules.image import BuiltImage, ImageLayout, ImageRequest
 from c5c3.util_rules.image_names import ImageError, PublishedTags, published_tags, repository_of_target
+from c5c3.util_rules.provenance import Provenance
+from c5c3.util_rules.sbom import SBOM_FILE, Sbom
 from c5c3.util_rules.source import ComponentRequest, Source
-from c5c3.util_rules.step import CommandCode, CommandCodeRequest
+from c5c3.util_rules.user_process import UserProcessRequest, signer_tools
 
 logger = logging.getLogger(__name__)
 
-_CODE_DIR = "__imagekit"
 _REQUEST = "push.json"
+_PROVENANCE_FILE = "provenance.json"
 
-#: What a push reads of the user's environment: credentials and their helpers, the way to the network.
-_ENVIRONMENT = (
-    "DBUS_SESSION_BUS_ADDRESS",
-    "DOCKER_CONFIG",
-    "HOME",
-    "PATH",
-    "REGISTRY_AUTH_FILE",
-    "SSL_CERT_FILE",
-    "XDG_CONFIG_HOME",
-    "XDG_RUNTIME_DIR",
-    *(name for variable in ("all_proxy", "http_proxy", "https_proxy", "no_proxy") for name in (variable, variable.upper())),
+#: What is attached to each image. Types and annotation are those that readers of such documents look for.
+_ATTACHMENTS = (
+    {"path": SBOM_FILE, "artifact_type": cyclonedx.MEDIA_TYPE, "media_type": cyclonedx.MEDIA_TYPE},
+    {
+        "path": _PROVENANCE_FILE,
+        "artifact_type": statement.MEDIA_TYPE,
+        "media_type": statement.MEDIA_TYPE,
+        "annotations": {"in-toto.io/predicate-type": statement.PREDICATE_TYPE},
+    },
 )
 
 
@@ -119,7 +120,7 @@ async def publish_image(
     options: ImagesSubsystem,
     all_targets: AllTargets,
     dist_dir: DistDir,
-    host: HostSetup,
+    signing: SigningSubsystem,
 ) -> PublishProcesses:
     address = request.field_set.address
     images = {target.address: target for target in all_targets if isinstance(target, DockerImage)}
@@ -167,33 +168,40 @@ async def publish_image(
                     "layout": "layout",
                     "repository": f"{registry.address}/{repository}",
                     "tags": [{"name": tag.name, "immutable": tag.immutable} for tag in tags.tags],
+                    "attachments": _ATTACHMENTS,
                 }
                 for registry in pushed
             ],
             "siblings": siblings,
         }
         image = await Get(BuiltImage, ImageRequest(address))
-        layout, code, environment, written = await MultiGet(
+        layout, sbom, provenance = await MultiGet(
             Get(ImageLayout, BuiltImage, image),
-            Get(CommandCode, CommandCodeRequest("push-image")),
-            Get(EnvironmentVars, EnvironmentVarsRequest(_ENVIRONMENT)),
-            Get(Digest, CreateDigest([FileContent(_REQUEST, json.dumps(document, indent=1).encode())])),
+            Get(Sbom, BuiltImage, image),
+            Get(Provenance, BuiltImage, image),
         )
-        process = InteractiveProcess(
-            argv=(
-                PYTHON,
-                "-s",
-                "-S",
-                "-m",
-                "imagekit",
-                "push-image",
-                f"--request={_REQUEST}",
-                *(f"--insecure={registry.address}" for registry in pushed if registry.insecure),
+        written = await Get(
+            Digest,
+            CreateDigest(
+                [
+                    FileContent(_REQUEST, json.dumps(document, indent=1).encode()),
+                    FileContent(_PROVENANCE_FILE, provenance.content),
+                ]
             ),
-            env={**environment, "PYTHONPATH": _CODE_DIR, "LC_ALL": "C.UTF-8"},
-            input_digest=await Get(Digest, MergeDigests([layout.digest, written])),
-            immutable_input_digests={_CODE_DIR: code.digest},
-            append_only_caches={HOST_CACHE: HOST_DIR},
+        )
+        process = await Get(
+            InteractiveProcess,
+            UserProcessRequest(
+                "push-image",
+                (
+                    f"--request={_REQUEST}",
+                    *(f"--insecure={registry.address}" for registry in pushed if registry.insecure),
+                    *signing.signer_arguments,
+                ),
+                signer_tools(signing),
+                signing.signer_variables,
+                inputs=await Get(Digest, MergeDigests([layout.digest, sbom.digest, written])),
+            ),
         )
         packages.append(PublishPackages(_names(pushed, repository, tags), process))
     return PublishProcesses(packages)

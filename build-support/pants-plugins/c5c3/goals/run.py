@@ -13,7 +13,7 @@ from c5c3.subsystems.images import ImagesSubsystem
 from c5c3.target_types import BaseField, DockerImageDependenciesField
 from c5c3.util_rules.host import HOST_CACHE, HOST_DIR, PYTHON, HostSetup
 from c5c3.util_rules.image import BuiltImage, ImageLayout, ImageRequest
-from c5c3.util_rules.step import CommandCode, CommandCodeRequest, ImagekitTools
+from c5c3.util_rules.step import CommandCode, CommandCodeRequest, ImagekitTools, imagekit_argv
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,7 @@ async def run_image(
     return RunRequest(
         digest=layout.digest,
         args=(
-            f"{{chroot}}/{PYTHON}",
-            "-s",
-            "-S",
-            "-m",
-            "imagekit",
-            "run-image",
+            *imagekit_argv("run-image", python=f"{{chroot}}/{PYTHON}"),
             "--layout={chroot}/layout",
             f"--tag={reference}",
             *engine,

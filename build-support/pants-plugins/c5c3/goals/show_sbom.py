@@ -43,6 +43,10 @@ class SbomSubsystem(GoalSubsystem):
     )
 
 
+class NoImageError(Exception):
+    """What was named has no SBOM."""
+
+
 class ShowSbom(Goal):
     subsystem_cls = SbomSubsystem
     environment_behavior = Goal.EnvironmentBehavior.LOCAL_ONLY
@@ -59,9 +63,14 @@ async def show_sboms(targets: Targets, subsystem: SbomSubsystem, console: Consol
         except OSError as error:
             raise ImagekitError(f"the SBOM {path} of --sbom-against cannot be read: {error.strerror}.") from None
         old = parse_listing(text, str(path))
-    for target in targets:
-        if not DockerImagePackageFieldSet.is_applicable(target):
-            continue
+    images = [target for target in targets if DockerImagePackageFieldSet.is_applicable(target)]
+    if targets and not images:
+        raise NoImageError(
+            f"Nothing that was named is a `docker_image`, so there is no SBOM to show: {targets[0].address} is a "
+            f"`{targets[0].alias}`. Name an image, such as {bin_name()} sbom services/keystone#image@release=2025.2, or a "
+            "folder with images, such as services/keystone:."
+        )
+    for target in images:
         image = await Get(BuiltImage, ImageRequest(target.address))
         sbom = await Get(Sbom, BuiltImage, image)
         (file,) = await Get(DigestContents, Digest, sbom.digest)

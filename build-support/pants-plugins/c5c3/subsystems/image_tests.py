@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pants.option.option_types import SkipOption
+from pants.option.option_types import BoolOption, SkipOption
 from pants.option.subsystem import Subsystem
 
 
@@ -21,3 +21,16 @@ class ImageChecksSubsystem(Subsystem):
     help = "How `image_checks` targets are run."
 
     skip = SkipOption("test")
+
+
+class UpstreamTestsSubsystem(Subsystem):
+    options_scope = "images-upstream-tests"
+    name = "upstream_tests"
+    help = "How `upstream_tests` targets are run."
+
+    skip = SkipOption("test")
+
+    unnamed = BoolOption(
+        default=False,
+        help="Run them also where a glob such as `::`, or `--changed-since`, finds them: they take long.",
+    )

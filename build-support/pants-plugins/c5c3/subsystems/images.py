@@ -80,6 +80,15 @@ class ImagesSubsystem(Subsystem):
             """
         ),
     )
+    builder_id = StrOption(
+        default="https://github.com/c5c3/c5c3-images/blob/main/docs/provenance.md#any-checkout",
+        help=softwrap(
+            """
+            Who builds, as a URI: the `builder.id` of the provenance. Whoever verifies an image decides by it, so a CI whose
+            machines nobody else can reach names itself here. The default stands for a checkout of anyone's.
+            """
+        ),
+    )
     engine = StrOption(
         default=None,
         help=softwrap(

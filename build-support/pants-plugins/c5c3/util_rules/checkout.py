@@ -17,11 +17,15 @@ COMMIT_DIGITS = 12
 
 @dataclass(frozen=True)
 class Checkout:
-    """``commit`` is short, and ``None`` where the tree is not that of a commit; ``why_no_commit`` says why."""
+    """``commit`` is ``None`` where the tree is not that of a commit; ``why_no_commit`` says why."""
 
     branch: Optional[str]
     commit: Optional[str]
     why_no_commit: str = ""
+
+    @property
+    def short_commit(self) -> Optional[str]:
+        return None if self.commit is None else self.commit[:COMMIT_DIGITS]
 
 
 # Not cacheable: a commit changes nothing that Pants watches.
@@ -35,7 +39,7 @@ async def find_checkout(options: ImagesSubsystem) -> Checkout:
     if changed:
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
         return Checkout(branch, None, f"this tree has changes that are not committed: {changed[0]}{more}")
-    return Checkout(branch, worktree.commit_id[:COMMIT_DIGITS])
+    return Checkout(branch, worktree.commit_id)
 
 
 def rules():

@@ -30,14 +30,16 @@ from c5c3.util_rules.source import Source
 from c5c3.util_rules.targets import AllReleases
 
 _DEBS_LEFT_OUT = "documentation, manual pages and translations of Debian packages (copyright files stay)"
+_HEADERS_LEFT_OUT = "headers of Debian packages (/usr/include/)"
 
 
 @dataclass(frozen=True)
 class ContentsRequest:
-    """The contents of an image of the .deb locks ``debs``, bottom first, and of ``python``."""
+    """The contents of an image of the .deb locks ``debs``, bottom first, with or without headers, and of ``python``."""
 
     debs: Tuple[LoadedDebLock, ...]
     python: Optional[PythonInstallation]
+    headers: bool
 
 
 @rule
@@ -51,6 +53,8 @@ async def find_contents(request: ContentsRequest, platform: Platform, releases: 
                 package.name, package.version, package.architecture, package.filename, package.sha256
             )
     left_out = [_DEBS_LEFT_OUT] if debs else []
+    if debs and not request.headers:
+        left_out.append(_HEADERS_LEFT_OUT)
     distributions: Tuple[PythonContent, ...] = ()
     requirements: Tuple[str, ...] = ()
     python = request.python

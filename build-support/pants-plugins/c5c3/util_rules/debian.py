@@ -8,6 +8,7 @@ from typing import Optional, Tuple
 
 from imagekit.constants import SERVICE_UID, SERVICE_USER
 from imagekit.debian.lock import DebLock, lock_digest, parse_deb_lock
+from imagekit.oci.collisions import Replaces
 from imagekit.python.target import TargetPython
 from pants.engine.addresses import Address, Addresses, UnparsedAddressInputs
 from pants.engine.fs import AddPrefix, Digest, DigestContents, MergeDigests, PathGlobs
@@ -164,10 +165,11 @@ async def fetch_debs(loaded: LoadedDebLock, platform: Platform) -> FetchedDebs:
 
 @dataclass(frozen=True)
 class BaseLayerRequest:
-    """The root file system of a lock that stands on nothing, with the service user."""
+    """The root file system of a lock that stands on nothing, with the service user; ``headers`` keeps /usr/include."""
 
     name: str
     lock: LoadedDebLock
+    headers: bool
 
 
 @rule(desc="Build a base's root file system", level=LogLevel.DEBUG)
@@ -182,6 +184,7 @@ async def build_base_layer(request: BaseLayerRequest, compression: Compression, 
                 f"--order-lock={request.lock.path}",
                 f"--architecture={debian_architecture(platform)}",
                 f"--user={SERVICE_USER}:{SERVICE_UID}",
+                *(["--headers"] if request.headers else []),
                 *compression.arguments,
                 f"--created-by=c5c3: base {request.name}",
                 f"--output-dir={LAYER_OUTPUT}",
@@ -193,15 +196,16 @@ async def build_base_layer(request: BaseLayerRequest, compression: Compression, 
             level=LogLevel.INFO,
         ),
     )
-    return await Get(LayerBlob, LayerOutput(result.output))
+    return await Get(LayerBlob, LayerOutput(result.output, Replaces.ANYTHING))
 
 
 @dataclass(frozen=True)
 class SystemLayerRequest:
-    """What the packages of a lock add to the image made of ``below``."""
+    """What the packages of a lock add to the image made of ``below``; ``headers`` keeps /usr/include."""
 
     name: str
     lock: LoadedDebLock
+    headers: bool
     below: Tuple[LayerBlob, ...]
 
 
@@ -217,6 +221,7 @@ async def build_system_layer(request: SystemLayerRequest, compression: Compressi
             (
                 *rootfs.layers,
                 "--debs=debs",
+                *(["--headers"] if request.headers else []),
                 *compression.arguments,
                 f"--created-by=c5c3: system packages of {request.name}",
                 f"--output-dir={LAYER_OUTPUT}",
@@ -228,7 +233,7 @@ async def build_system_layer(request: SystemLayerRequest, compression: Compressi
             level=LogLevel.INFO,
         ),
     )
-    return await Get(LayerBlob, LayerOutput(result.output))
+    return await Get(LayerBlob, LayerOutput(result.output, Replaces.ANYTHING))
 
 
 def rules():

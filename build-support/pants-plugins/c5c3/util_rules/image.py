@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Dict, Optional, Tuple
 
 from imagekit.constants import SERVICE_UID, SOURCE_DATE_EPOCH
+from imagekit.oci.assemble import MAX_LAYERS
+from imagekit.oci.collisions import Replaces
 from imagekit.oci.json_document import Document
 from pants.engine.addresses import Address, Addresses, UnparsedAddressInputs
 from pants.engine.engine_aware import EngineAwareParameter
@@ -29,6 +31,7 @@ from pants.engine.platform import Platform
 from pants.engine.rules import collect_rules, rule
 from pants.engine.target import HydratedSources, HydrateSourcesRequest, Target, WrappedTarget, WrappedTargetRequest
 from pants.util.frozendict import FrozenDict
+from pants.util.docutil import bin_name
 from pants.util.logging import LogLevel
 
 from c5c3.target_types import (
@@ -43,6 +46,7 @@ from c5c3.target_types import (
     ExcludeTestsField,
     ExtrasField,
     FilesField,
+    HeadersField,
     ImageLabelsField,
     PythonBaseField,
     PythonPackagesField,
@@ -161,9 +165,10 @@ async def find_image(request: ImageAddressRequest) -> ImageAddress:
 
 @dataclass(frozen=True)
 class ImageLayersRequest:
-    """The layers of a `docker_image`, those of its base included."""
+    """The layers of a `docker_image`, those of its base included; with ``allow_stale`` as its .deb locks are."""
 
     address: Address
+    allow_stale: bool = False
 
 
 @dataclass(frozen=True)
@@ -258,7 +263,7 @@ async def build_image_layers(request: ImageLayersRequest) -> ImageLayers:
     below = ImageLayers((), ImageConfiguration(), None)
     if target[BaseField].value:
         base = await Get(ImageAddress, ImageAddressRequest(target[BaseField].value, BaseField.alias, target.address))
-        below = await Get(ImageLayers, ImageLayersRequest(base.address))
+        below = await Get(ImageLayers, ImageLayersRequest(base.address, request.allow_stale))
     layers = list(below.layers)
     debs, installation = list(below.debs), below.python
 
@@ -268,12 +273,15 @@ async def build_image_layers(request: ImageLayersRequest) -> ImageLayers:
         locks = await Get(SystemLocks, SystemLocksRequest(target.address))
         *locks_below, name = locks.names
         extends = locks_below[-1] if locks_below else None
-        lock = await Get(LoadedDebLock, DebLockRequest(distribution, name, system_packages, extends))
+        lock = await Get(
+            LoadedDebLock, DebLockRequest(distribution, name, system_packages, extends, request.allow_stale)
+        )
         debs.append(lock)
+        headers = target[HeadersField].value
         layers.append(
-            await Get(LayerBlob, SystemLayerRequest(name, lock, tuple(layers)))
+            await Get(LayerBlob, SystemLayerRequest(name, lock, headers, tuple(layers)))
             if layers
-            else await Get(LayerBlob, BaseLayerRequest(name, lock))
+            else await Get(LayerBlob, BaseLayerRequest(name, lock, headers))
         )
 
     source: Optional[Source] = None
@@ -319,7 +327,14 @@ async def build_image_layers(request: ImageLayersRequest) -> ImageLayers:
     files = await Get(HydratedSources, HydrateSourcesRequest(target[FilesField]))
     if files.snapshot.files:
         piece = await Get(Piece, FilesPieceRequest(target.address.spec_path, files.snapshot.digest))
-        layers.append(await Get(LayerBlob, LayerRequest((piece,), f"c5c3: files of {target.address.target_name}")))
+        layers.append(
+            await Get(
+                LayerBlob,
+                LayerRequest(
+                    (piece,), f"c5c3: files of {target.address.target_name}", Replaces.CONFIGURATION
+                ),
+            )
+        )
     configuration = _configuration(target, below.configuration, source)
     return ImageLayers(tuple(layers), configuration, source, tuple(debs), installation)
 
@@ -345,6 +360,53 @@ def _configuration(target: Target, base: ImageConfiguration, source: Optional[So
     )
 
 
+def check_layer_count(address: Address, count: int) -> None:
+    """Raises :class:`ImageError` for an image that engines would refuse."""
+    if count > MAX_LAYERS:
+        raise ImageError(
+            f"The image of target {address} would have {count} layers, but engines take at most {MAX_LAYERS}. Put its "
+            f"Python packages into fewer groups with `{bin_name()} group-layers`, or stand it on fewer images with `base`."
+        )
+
+
+@dataclass(frozen=True)
+class LayersToCompare:
+    """The layers of the image at ``address``, bottom first."""
+
+    address: Address
+    layers: Tuple[LayerBlob, ...]
+
+
+@dataclass(frozen=True)
+class ComparedLayers:
+    """No layer replaces what it may not replace."""
+
+
+@rule
+async def compare_layers(request: LayersToCompare) -> ComparedLayers:
+    # In a folder for each: the file has one name, and an image may hold a layer twice.
+    folders = tuple(f"{number:03}" for number in range(len(request.layers)))
+    paths = await MultiGet(
+        Get(Digest, AddPrefix(layer.paths, folder)) for layer, folder in zip(request.layers, folders)
+    )
+    await Get(
+        StepResult,
+        Step(
+            "check-layers",
+            (
+                f"--image={request.address}",
+                *(
+                    f"--layer={layer.replaces.value}:{folder}/paths.json"
+                    for layer, folder in zip(request.layers, folders)
+                ),
+            ),
+            description=f"Compare the layers of {request.address}",
+            inputs=await Get(Digest, MergeDigests(paths)),
+        ),
+    )
+    return ComparedLayers()
+
+
 @rule(desc="Put an image together", level=LogLevel.DEBUG)
 async def build_image(request: ImageRequest, platform: Platform) -> BuiltImage:
     image, wrapped = await MultiGet(
@@ -355,6 +417,7 @@ async def build_image(request: ImageRequest, platform: Platform) -> BuiltImage:
         raise ImageError(
             f"Target {request.address} has nothing in it. Give it a `base`, `system_packages`, a `release` or `files`."
         )
+    check_layer_count(request.address, len(image.layers))
     tags = image_tags(wrapped.target, image.source)
     spec = {
         "architecture": debian_architecture(platform),
@@ -365,19 +428,18 @@ async def build_image(request: ImageRequest, platform: Platform) -> BuiltImage:
         "ref_names": [tags[0]],
         "annotations": {},
     }
-    result = await Get(
-        StepResult,
-        Step(
-            "assemble",
-            ("--spec=spec.json", "--output-dir=image"),
-            description=f"Put together the image of {request.address}",
-            inputs=await Get(
-                Digest,
-                CreateDigest([FileContent("spec.json", json.dumps(spec, indent=1, sort_keys=True).encode())]),
-            ),
-            output_files=("image/image.json", "image/index.json", "image/oci-layout"),
-            output_directories=("image/blobs/sha256",),
-        ),
+    spec_file = FileContent("spec.json", json.dumps(spec, indent=1, sort_keys=True).encode())
+    assemble = Step(
+        "assemble",
+        ("--spec=spec.json", "--output-dir=image"),
+        description=f"Put together the image of {request.address}",
+        inputs=await Get(Digest, CreateDigest([spec_file])),
+        output_files=("image/image.json", "image/index.json", "image/oci-layout"),
+        output_directories=("image/blobs/sha256",),
+    )
+    result, _ = await MultiGet(
+        Get(StepResult, Step, assemble),
+        Get(ComparedLayers, LayersToCompare(request.address, image.layers)),
     )
     summary, documents = await MultiGet(
         Get(DigestContents, DigestSubset(result.output, PathGlobs(["image/image.json"]))),

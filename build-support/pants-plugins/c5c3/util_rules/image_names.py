@@ -113,7 +113,7 @@ def published_tags(target: Target, source: Optional[Source], checkout: Checkout)
                 f"no tag from {template!r}: no branch is checked out. Name it with `--images-branch=<branch>`"
             ] = None
         else:
-            commit, branch = checkout.commit or "", (checkout.branch or "").replace("/", "-")
+            commit, branch = checkout.short_commit or "", (checkout.branch or "").replace("/", "-")
             name = _tag(target, template, {**values, BRANCH: branch, COMMIT: commit})
             immutable = _uses(template, COMMIT)
             tags[name] = ImageTag(name, immutable or (name in tags and tags[name].immutable))

@@ -10,9 +10,11 @@ from c5c3.goals.package import DockerImagePackageFieldSet, image_repository, rea
 from c5c3.subsystems.images import ImagesSubsystem
 from c5c3.target_types import ComponentField, DockerImage, ImageTagsField, ReleaseField, RepositoryField
 from c5c3.util_rules.checkout import Checkout
+from c5c3.util_rules.image import check_layer_count
 from c5c3.util_rules.image_names import ImageError, image_tags, published_tags
 from c5c3.util_rules.source import Source
 from pants.testutil.option_util import create_subsystem
+from pants.util.docutil import bin_name
 
 ADDRESS = Address("services/keystone", generated_name="image")
 
@@ -51,7 +53,7 @@ def test_an_unknown_placeholder_of_a_tag_is_refused(tag: str) -> None:
 
 
 def test_a_service_is_published_under_the_tags_of_the_schema() -> None:
-    checkout = Checkout("stable/2025.2", "0a1b2c3d4e5f")
+    checkout = Checkout("stable/2025.2", "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567")
     published = published_tags(image(), source("0001-a.patch"), checkout)
     assert [(tag.name, tag.immutable) for tag in published.tags] == [
         ("28.0.0-p1", False),
@@ -115,3 +117,13 @@ def test_sizes_are_read_in_powers_of_ten() -> None:
         "82.7 MB",
         "5.1 GB",
     ]
+
+
+def test_too_many_layers() -> None:
+    check_layer_count(ADDRESS, 100)
+    with pytest.raises(ImageError) as error:
+        check_layer_count(ADDRESS, 101)
+    assert str(error.value) == (
+        "The image of target services/keystone#image would have 101 layers, but engines take at most 100. Put its Python "
+        f"packages into fewer groups with `{bin_name()} group-layers`, or stand it on fewer images with `base`."
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Tuple
 
+from imagekit.oci.collisions import Replaces
 from imagekit.oci.json_document import Document
 from imagekit.oci.layer import Layer
 from pants.engine.fs import Digest, DigestContents, DigestSubset, MergeDigests, PathGlobs, RemovePrefix
@@ -20,16 +21,18 @@ from c5c3.util_rules.step import Step, StepResult
 
 LAYER_OUTPUT = "layer"
 #: The outputs of a step that writes a layer to :data:`LAYER_OUTPUT`.
-LAYER_FILES = (f"{LAYER_OUTPUT}/layer.json",)
+LAYER_FILES = (f"{LAYER_OUTPUT}/layer.json", f"{LAYER_OUTPUT}/paths.json")
 LAYER_DIRECTORIES = (f"{LAYER_OUTPUT}/blobs/sha256",)
 
 
 @dataclass(frozen=True)
 class LayerBlob:
-    """A layer and a digest that holds its blob at :attr:`path`."""
+    """A layer, a digest that holds its blob at :attr:`path`, and one that holds its ``paths.json``."""
 
     layer: Layer
     blob: Digest
+    paths: Digest
+    replaces: Replaces
 
     @property
     def path(self) -> str:
@@ -42,17 +45,19 @@ class LayerOutput:
     """The output of a step that wrote a layer to :data:`LAYER_OUTPUT`."""
 
     step_output: Digest
+    replaces: Replaces
 
 
 @rule
 async def read_layer_output(output: LayerOutput) -> LayerBlob:
-    metadata, blob = await MultiGet(
-        Get(DigestContents, DigestSubset(output.step_output, PathGlobs([f"{LAYER_OUTPUT}/layer.json"]))),
-        Get(Digest, DigestSubset(output.step_output, PathGlobs([f"{LAYER_OUTPUT}/blobs/**"]))),
+    written = await Get(Digest, RemovePrefix(output.step_output, LAYER_OUTPUT))
+    metadata, blob, paths = await MultiGet(
+        Get(DigestContents, DigestSubset(written, PathGlobs(["layer.json"]))),
+        Get(Digest, DigestSubset(written, PathGlobs(["blobs/**"]))),
+        Get(Digest, DigestSubset(written, PathGlobs(["paths.json"]))),
     )
-    return LayerBlob(
-        Layer.from_document(Document.parse(metadata[0].content, "layer.json")), await Get(Digest, RemovePrefix(blob, LAYER_OUTPUT))
-    )
+    layer = Layer.from_document(Document.parse(metadata[0].content, "layer.json"))
+    return LayerBlob(layer, blob, paths, output.replaces)
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ class LayerRequest:
 
     pieces: Tuple[Piece, ...]
     created_by: str
+    replaces: Replaces = Replaces.NOTHING
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,7 @@ async def write_layer(request: LayerRequest, compression: Compression) -> LayerB
             output_directories=LAYER_DIRECTORIES,
         ),
     )
-    return await Get(LayerBlob, LayerOutput(result.output))
+    return await Get(LayerBlob, LayerOutput(result.output, request.replaces))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional, Sequence, Tuple
 
+from imagekit.python.bound_constraints import bound
 from imagekit.python.constraints import apply_overrides, parse_overrides, parse_upper_constraints
 from imagekit.python.lock import (
     PatchedLibrary,
@@ -46,6 +47,16 @@ CONSTRAINTS_FILE = "upper-constraints.txt"
 OVERRIDES_FILE = "constraint-overrides.txt"
 
 
+def lock_name(component: str, *, of_tests: bool = False) -> str:
+    """The path, below a release's folder, of the Python lock of ``component`` or of its unit tests."""
+    return f"locks/{'tests/' if of_tests else ''}{component}.lock.json"
+
+
+def resolve_name(release: str, component: str, *, of_tests: bool = False) -> str:
+    """The name that `generate-lockfiles` makes that lock by."""
+    return f"{release}/{component}{'-tests' if of_tests else ''}"
+
+
 @dataclass(frozen=True)
 class PythonEnvironmentRequest:
     """What a target says of the virtual environment of one service."""
@@ -56,6 +67,18 @@ class PythonEnvironmentRequest:
     python_packages: Tuple[str, ...]
     exclude_tests: bool
     owner: Address
+    #: Of an environment for the component's unit tests: that of the image they run in.
+    image: Optional[PythonEnvironmentRequest] = None
+
+    @property
+    def lock_name(self) -> str:
+        """The path of its lock below the release's folder."""
+        return lock_name(self.component, of_tests=self.image is not None)
+
+    @property
+    def resolve_name(self) -> str:
+        """The name that `generate-lockfiles` makes its lock by."""
+        return resolve_name(self.release, self.component, of_tests=self.image is not None)
 
     def requirements(self, project: str) -> Tuple[str, ...]:
         """The requirements that the lock is made for, the component's own distribution ``project`` first."""
@@ -80,6 +103,7 @@ class LoadedPythonLock:
     """``libraries`` are the sources that packages of the lock are built from, by the package's name."""
 
     lock: PythonLock
+    text: str
     path: str
     remedy: str
     libraries: FrozenDict[str, Source]
@@ -139,9 +163,7 @@ async def check_used_libraries(request: UsedLibrariesRequest, patch_sets: AllPat
 
 
 def lock_remedy(environment: PythonEnvironmentRequest) -> str:
-    return (
-        f"Run `./pants generate-lockfiles --resolve={environment.release}/{environment.component}` to make it."
-    )
+    return f"Run `./pants generate-lockfiles --resolve={environment.resolve_name}` to make it."
 
 
 @rule
@@ -149,7 +171,7 @@ async def load_python_lock(request: PythonLockRequest) -> LoadedPythonLock:
     environment = request.environment
     refs = await Get(ReleaseRefs, ReleaseRefsRequest(environment.release, environment.owner))
     release = refs.release
-    path = release.path(f"locks/{environment.component}.lock.json")
+    path = release.path(environment.lock_name)
     constraints_path, overrides_path = release.path(CONSTRAINTS_FILE), release.path(OVERRIDES_FILE)
     remedy = lock_remedy(environment)
     source, file, constraints, overrides = await MultiGet(
@@ -177,6 +199,9 @@ async def load_python_lock(request: PythonLockRequest) -> LoadedPythonLock:
     in_force = parse_upper_constraints(constraints.text, constraints_path)
     if overrides:
         in_force = apply_overrides(in_force, parse_overrides(overrides[0].content.decode(), overrides_path))
+    if environment.image is not None:
+        below = await Get(LoadedPythonLock, PythonLockRequest(environment.image, request.distribution))
+        in_force = bound(in_force, below.lock, below.text, below.path)
     check_inputs(
         lock,
         release=environment.release,
@@ -201,6 +226,7 @@ async def load_python_lock(request: PythonLockRequest) -> LoadedPythonLock:
     await Get(UsedLibraries, UsedLibrariesRequest(refs))
     return LoadedPythonLock(
         lock,
+        file.text,
         path,
         remedy,
         FrozenDict({canonicalize_name(library.pin.project): library for library in libraries}),
@@ -418,6 +444,8 @@ class PythonInstallation:
     source: Source
     libraries: FrozenDict[str, Source]
     wheels: Tuple[Wheel, ...]
+    distribution: Distribution
+    toolchain: Toolchain
 
 
 @dataclass(frozen=True)
@@ -504,7 +532,15 @@ async def build_python_layers(request: PythonLayersRequest, platform: Platform) 
         ]
     )
     installation = PythonInstallation(
-        environment, target, source.pin.project, tuple(packages), source, loaded.libraries, wheels
+        environment,
+        target,
+        source.pin.project,
+        tuple(packages),
+        source,
+        loaded.libraries,
+        wheels,
+        request.distribution,
+        toolchain,
     )
     return PythonLayers(layers, source, loaded.libraries, installation)
 

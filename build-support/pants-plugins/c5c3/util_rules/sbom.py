@@ -12,7 +12,7 @@ from pants.engine.internals.selectors import Get, MultiGet
 from pants.engine.rules import collect_rules, rule
 from pants.engine.target import WrappedTarget, WrappedTargetRequest
 
-from c5c3.target_types import ComponentField
+from c5c3.target_types import ComponentField, HeadersField
 from c5c3.util_rules.contents import ContentsRequest
 from c5c3.util_rules.debian import FetchedDebs, LoadedDebLock
 from c5c3.util_rules.image import BuiltImage
@@ -67,6 +67,7 @@ class DescribeDebsRequest:
 class DescribeWheelsRequest:
     wheels: Tuple[Wheel, ...]
     name: str
+    exclude_tests: bool = False
 
 
 @rule
@@ -93,7 +94,11 @@ async def describe_wheels(request: DescribeWheelsRequest) -> DescribedPackages:
         StepResult,
         Step(
             "describe-wheels",
-            (*(f"--wheel={wheel.path}" for wheel in request.wheels), f"--output={output}"),
+            (
+                *(f"--wheel={wheel.path}" for wheel in request.wheels),
+                *(("--exclude-tests",) if request.exclude_tests else ()),
+                f"--output={output}",
+            ),
             description="Read what wheels say of themselves",
             inputs=await Get(Digest, MergeDigests(wheel.digest for wheel in request.wheels)),
             output_files=(output,),
@@ -105,10 +110,9 @@ async def describe_wheels(request: DescribeWheelsRequest) -> DescribedPackages:
 @rule
 async def make_sbom(image: BuiltImage) -> Sbom:
     python = image.python
-    contents, wrapped = await MultiGet(
-        Get(ImageContents, ContentsRequest(image.debs, python)),
-        Get(WrappedTarget, WrappedTargetRequest(image.address, description_of_origin="<infallible>")),
-    )
+    wrapped = await Get(WrappedTarget, WrappedTargetRequest(image.address, description_of_origin="<infallible>"))
+    target = wrapped.target
+    contents = await Get(ImageContents, ContentsRequest(image.debs, python, target[HeadersField].value))
     debs = await MultiGet(
         Get(DescribedPackages, DescribeDebsRequest(lock, f"debs-{number}")) for number, lock in enumerate(image.debs)
     )
@@ -116,17 +120,24 @@ async def make_sbom(image: BuiltImage) -> Sbom:
     patches: Tuple[str, ...] = ()
     inputs = []
     if python is not None:
-        # Apart, so that a patch of the service reads one wheel again and not all.
+        # Apart, so that a patch reads the few wheels again that are built from pinned sources, and not all.
+        wheels_of = tuple(zip(python.packages, python.wheels))
+        fetched = (wheel for package, wheel in wheels_of if package.artifact is not None)
+        built = (wheel for package, wheel in wheels_of if package.artifact is None)
         wheels = await MultiGet(
-            Get(DescribedPackages, DescribeWheelsRequest(python.wheels[:-1], "wheels")),
-            Get(DescribedPackages, DescribeWheelsRequest(python.wheels[-1:], "own-wheel")),
+            Get(DescribedPackages, DescribeWheelsRequest(tuple(fetched), "wheels")),
+            Get(DescribedPackages, DescribeWheelsRequest(tuple(built), "built-wheels")),
+            Get(
+                DescribedPackages,
+                DescribeWheelsRequest(python.wheels[-1:], "own-wheel", python.environment.exclude_tests),
+            ),
         )
         sources = (python.source, *python.libraries.values())
         patches = tuple(path for source in sources for path in source.patches)
         inputs.extend(source.patch_digest for source in sources)
     contents_file = FileContent("contents.json", json.dumps(contents.to_json(), indent=1, sort_keys=True).encode())
     inputs.append(await Get(Digest, CreateDigest([contents_file])))
-    name = wrapped.target[ComponentField].value or image.address.target_name
+    name = target[ComponentField].value or image.address.target_name
     result = await Get(
         StepResult,
         Step(

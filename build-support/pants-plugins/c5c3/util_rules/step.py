@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 from typing import Tuple
 
-from imagekit.__main__ import COMMAND_MODULES
+from imagekit.commands import COMMAND_MODULES
 from pants.base.build_environment import get_buildroot
 from pants.engine.fs import (
     EMPTY_DIGEST,
@@ -51,6 +51,7 @@ class StepError(Exception):
 class Step:
     """A command of imagekit with its inputs and outputs (paths relative to the sandbox).
 
+    ``origin`` says where the user wrote what the step may refuse, if the step cannot know: it goes before the refusal.
     Output directories must hold files only: some cache servers (buildbox-casd) lose outputs that have directories in them.
     """
 
@@ -62,6 +63,7 @@ class Step:
     output_directories: Tuple[str, ...] = ()
     level: LogLevel = LogLevel.DEBUG
     cache_scope: ProcessCacheScope = ProcessCacheScope.SUCCESSFUL
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,8 +136,8 @@ async def compile_command_code(
     request: CommandCodeRequest, imagekit: ImagekitSources, host: HostSetup
 ) -> CommandCode:
     sources = {file.path: file.content for file in imagekit.contents}
-    modules = ("imagekit.command", "imagekit.errors", f"imagekit.{COMMAND_MODULES[request.command]}")
-    needed = {"imagekit/__main__.py", _BYTE_COMPILE}.union(*(import_closure(sources, module) for module in modules))
+    modules = ("imagekit.run", f"imagekit.{COMMAND_MODULES[request.command]}")
+    needed = {_BYTE_COMPILE}.union(*(import_closure(sources, module) for module in modules))
     digest = await Get(Digest, DigestSubset(imagekit.digest, PathGlobs(sorted(needed))))
     # Compiled apart for each command: byte code depends a little on what else a process compiled before.
     result = await Get(
@@ -155,9 +157,14 @@ async def compile_command_code(
     return CommandCode(await Get(Digest, MergeDigests([digest, result.output_digest])))
 
 
+def imagekit_argv(command: str, python: str = PYTHON) -> Tuple[str, ...]:
+    """What starts ``command`` of imagekit, before its own arguments: its code is that of :class:`CommandCode`."""
+    return (python, "-s", "-S", "-m", "imagekit.run", COMMAND_MODULES[command], command)
+
+
 def _process(step: Step, immutable_inputs: "dict[str, Digest]", arguments: Tuple[str, ...]) -> Process:
     return Process(
-        argv=(PYTHON, "-s", "-S", "-m", "imagekit", step.command, *arguments),
+        argv=(*imagekit_argv(step.command), *arguments),
         description=step.description,
         level=step.level,
         input_digest=step.inputs,
@@ -177,7 +184,8 @@ def _step_result(step: Step, result: FallibleProcessResult) -> StepResult:
     message = result.stderr.decode(errors="replace").strip()
     prefix = "error: "
     if result.exit_code == 1 and message.startswith(prefix):
-        raise StepError(message[len(prefix) :])
+        origin = f"{step.origin}: " if step.origin else ""
+        raise StepError(f"{origin}{message[len(prefix):]}")
     raise StepError(
         f"{step.description}: `imagekit {step.command}` failed with exit code {result.exit_code}.\n{message}\n"
         f"{result.stdout.decode(errors='replace').strip()}\n"

@@ -38,6 +38,7 @@ from c5c3.target_types import (
     DockerImage,
     EnvironmentField,
     FilesField,
+    HeadersField,
     ImageChecks,
     ImageOutputPathField,
     ImageTagsField,
@@ -138,6 +139,7 @@ async def generate_base_images(request: GenerateBaseImages, union_membership: Un
                 **{
                     BaseField.alias: f"{address}#{PYTHON_BASE}",
                     SystemPackagesField.alias: generator[BuilderPackagesField].value,
+                    HeadersField.alias: True,
                 },
             ),
             *(
@@ -183,7 +185,7 @@ async def generate_patch_sets(request: GeneratePatchSets, union_membership: Unio
 
 
 class UnknownReleaseError(Exception):
-    """A target names a release that this tree does not have."""
+    """A target, or a folder of patches, names a release that this tree does not have."""
 
 
 @dataclass(frozen=True)
@@ -211,8 +213,8 @@ class AllReleases:
             known = ", ".join(sorted(self.by_name)) or "none"
             raise UnknownReleaseError(
                 f"The `release` field in target {wanted_by} names {name!r}, but this tree has no such release "
-                f"(it has: {known}). Add `3rdparty/releases/{name}/` with an `openstack_release` target, or correct the "
-                "field."
+                f"(it has: {known}). Add it with `build-support/add-release {name} --like <release> --constraints <file>`, "
+                "or correct the field."
             ) from None
 
 
@@ -250,11 +252,16 @@ class AmbiguousPatchSetsError(Exception):
 
 
 @rule(desc="Find all patch sets", level=LogLevel.DEBUG)
-async def find_patch_sets(all_targets: AllTargets) -> AllPatchSets:
+async def find_patch_sets(all_targets: AllTargets, releases: AllReleases) -> AllPatchSets:
     found: "dict[Tuple[str, str], PatchSet]" = {}
     for target in all_targets:
         if isinstance(target, PatchSet):
             key = (canonicalize_name(target[RequiredComponentField].value), target[RequiredReleaseField].value)
+            if key[1] not in releases.by_name:
+                raise UnknownReleaseError(
+                    f"{target.address} patches {key[0]} for {key[1]}, but this tree has no such release (it has: "
+                    f"{', '.join(sorted(releases.by_name)) or 'none'}). Correct the name of the patches' folder, or delete it."
+                )
             other = found.setdefault(key, target)
             if other is not target:
                 raise AmbiguousPatchSetsError(

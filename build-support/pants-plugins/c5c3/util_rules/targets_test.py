@@ -6,6 +6,7 @@ from textwrap import dedent
 import pytest
 from imagekit.python.lock import LockedPackage, PythonLock, RootPackage, render_python_lock
 from pants.backend.python.target_types import PythonTestsGeneratorTarget
+from pants.core.util_rules import distdir
 from pants.engine.addresses import Address
 from pants.engine.internals.parametrize import Parametrize
 from pants.engine.target import InferredDependencies
@@ -47,7 +48,8 @@ REFS = "3rdparty/releases/2025.2/source-refs.yaml"
 def rule_runner() -> RuleRunner:
     runner = RuleRunner(
         rules=[
-            *(rule for rule in register.rules()),
+            *register.rules(),
+            *distdir.rules(),
             QueryRule(AllReleases, []),
             QueryRule(AllPatchSets, []),
             QueryRule(ReleaseRefs, [ReleaseRefsRequest]),
@@ -189,10 +191,19 @@ def test_an_unknown_release_is_named_with_those_there_are(rule_runner: RuleRunne
     rule_runner.write_files({"services/nova/BUILD": 'openstack_service(release="2024.2")'})
     with engine_error(
         contains="The `release` field in target services/nova#image names '2024.2', but this tree has no such release "
-        "(it has: 2025.1, 2025.2). Add `3rdparty/releases/2024.2/` with an `openstack_release` target, or correct the "
-        "field."
+        "(it has: 2025.1, 2025.2). Add it with `build-support/add-release 2024.2 --like <release> --constraints <file>`, "
+        "or correct the field."
     ):
         dependencies(rule_runner, Address("services/nova", generated_name="image"))
+
+
+def test_patches_for_a_release_that_is_not_there_are_refused(rule_runner: RuleRunner) -> None:
+    rule_runner.write_files({"patches/nova/2024.2/0001-a.patch": ""})
+    with engine_error(
+        contains="patches#nova/2024.2 patches nova for 2024.2, but this tree has no such release (it has: 2025.1, "
+        "2025.2). Correct the name of the patches' folder, or delete it."
+    ):
+        rule_runner.request(AllPatchSets, [])
 
 
 def test_a_service_can_stand_on_system_packages_that_it_shares(rule_runner: RuleRunner) -> None:
