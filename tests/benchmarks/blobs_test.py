@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from benchmarks.blobs import Blob, received_bytes, stored_blobs
+from benchmarks.blobs import Blob, StoredImage, received_bytes, stored_blobs, stored_image
 
 
 def store(storage: Path, name: str, content: bytes) -> None:
@@ -32,3 +33,15 @@ def test_only_new_blobs_were_received(tmp_path: Path) -> None:
     store(tmp_path, "ef" * 32, b"{}")
     assert received_bytes(before, stored_blobs(tmp_path)) == 7
     assert received_bytes(before, before) == 0
+
+
+def test_stored_image(tmp_path: Path) -> None:
+    layers = [{"digest": f"sha256:{digit * 64}", "size": 10} for digit in "12"]
+    manifest = {"config": {"digest": f"sha256:{'3' * 64}", "size": 3}, "layers": layers}
+    store(tmp_path, "ef" * 32, json.dumps(manifest).encode())
+    link = tmp_path / "docker/registry/v2/repositories/fleet/ours/_manifests/tags/nova-2025.2/current/link"
+    link.parent.mkdir(parents=True)
+    link.write_text(f"sha256:{'ef' * 32}")
+    assert stored_image(tmp_path, "fleet/ours", "nova-2025.2") == StoredImage(
+        (Blob(f"sha256:{'1' * 64}", 10), Blob(f"sha256:{'2' * 64}", 10)), Blob(f"sha256:{'3' * 64}", 3)
+    )

@@ -15,19 +15,16 @@ STARTS = 5
 
 
 class Way(Protocol):
-    """One way of making the image of the service."""
+    """One way of making images."""
 
     def build(self) -> float:
-        """Make the image of what the tree says now; the seconds it took."""
+        """Make the images of what the tree says now; the seconds it took."""
 
     def edit(self, number: int) -> None:
-        """Change one line of the service's patch, to something else for each number."""
+        """Change one line of a service's patch, to something else for each number."""
 
     def push(self, registry: Registry) -> float:
-        """Send the image to a registry; the seconds it took."""
-
-    def load(self, docker: Docker) -> str:
-        """Make the image known to an engine; the reference to run it by."""
+        """Send the images to a registry; the seconds it took."""
 
 
 @dataclass(frozen=True)

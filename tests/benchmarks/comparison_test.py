@@ -9,7 +9,7 @@ import pytest
 from benchmarks.commands import BenchmarkError
 from benchmarks.comparison import BuildCosts, build_costs
 from benchmarks.keystone import build_rows
-from benchmarks.servers import Docker, Registry
+from benchmarks.servers import Registry
 from benchmarks.table import Samples
 
 
@@ -35,9 +35,6 @@ class ScriptedWay:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "data").write_bytes(content)
         return 0.5
-
-    def load(self, docker: Docker) -> str:
-        raise NotImplementedError
 
 
 def test_costs_of_a_way(tmp_path: Path) -> None:

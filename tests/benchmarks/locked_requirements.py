@@ -10,10 +10,14 @@ from imagekit.fetch.json_record import JsonRecord, parse_json_record
 
 @dataclass(frozen=True)
 class LockedRequirements:
-    """``requirements`` have hashes; ``build_constraints`` are the pins of what builds the sdists among them."""
+    """``requirements`` have hashes; ``build_constraints`` are the pins of what builds the sdists among them.
+
+    ``libraries`` are the components that are built from their own patched source instead.
+    """
 
     requirements: str
     build_constraints: str
+    libraries: tuple[str, ...]
     #: The version of the service itself.
     version: str
 
@@ -27,9 +31,11 @@ def locked_requirements(text: str, origin: str) -> LockedRequirements:
     root = lock.record("root")
     packages = lock.records("packages")
     builds = [*_build_requires(root), *(build for package in packages for build in _build_requires(package))]
+    from_index = [package for package in packages if package.optional_text("component") is None]
     return LockedRequirements(
-        requirements="".join(_requirement(package) for package in packages),
+        requirements="".join(_requirement(package) for package in from_index),
         build_constraints=_constraints([(build.text("name"), build.text("version")) for build in builds]),
+        libraries=tuple(package.text("component") for package in packages if package not in from_index),
         version=root.text("version"),
     )
 

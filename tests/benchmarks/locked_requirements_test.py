@@ -31,6 +31,7 @@ LOCK = {
                 {"name": "wheel", "version": "0.45.1", "wheels": [wheel("wheel", "6")]},
             ],
         },
+        {"name": "oslo-messaging", "version": "17.1.0", "component": "oslo.messaging", "requires": []},
         {
             "name": "testresources",
             "version": "2.0.2",
@@ -51,6 +52,7 @@ def test_requirements_have_every_hash_and_marker() -> None:
             f"uwsgi==2.0.30 ; sys_platform != 'win32' \\\n    --hash=sha256:{'4' * 64}\n"
             f"testresources==2.0.2 \\\n    --hash=sha256:{'7' * 64}\n"
         ),
+        libraries=("oslo.messaging",),
         # Two builds need pbr in different versions.
         build_constraints="setuptools==80.9.0\nwheel==0.45.1\n",
         version="28.0.0",

@@ -1,4 +1,4 @@
-"""The image made by this repository."""
+"""Images made by this repository."""
 
 from __future__ import annotations
 
@@ -9,59 +9,77 @@ import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Mapping, Optional
+from typing import Iterator, Mapping, Optional, Sequence
 
 from benchmarks.commands import BenchmarkError, Finished, environment_without, run
 from benchmarks.patch_edit import edit_first_patch
+from benchmarks.processes import running_processes, with_descendants
 from benchmarks.servers import Docker, Registry
+from benchmarks.services import ALL_IMAGES, Service, parse_services, patched_service
 
+#: Where images are pushed to, each under a tag of its own.
+REPOSITORY = "benchmark-product"
 #: Variables of the Pants that may run this benchmark, and of the user's own: another build's options, keys and caches.
 FOREIGN = ("PANTS_", "_PANTS", "PEX", "PYTHON", "C5C3_PYTHON", "VIRTUAL_ENV")
 
 
 @dataclass(frozen=True)
 class ProductWay:
-    """Builds ``service`` of ``release`` in ``tree``, a clone of its own, with all caches in ``state``.
+    """Builds the images of ``services`` in ``tree``, a clone of its own, with all caches in ``state``.
 
     ``options`` are more variables for Pants, such as those of a remote cache.
     """
 
-    service: str
-    release: str
     tree: Path
     state: Path
+    services: tuple[Service, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
 
     def install(self) -> float:
-        """Install Pants itself, which a machine does once; in seconds."""
-        return run([str(self.tree / "pants"), "--version"], environment=self._environment, folder=self.tree).seconds
+        """Install Pants itself, which a machine does once, and leave no daemon; in seconds."""
+        self.state.mkdir()
+        return self.pants("--no-pantsd", "--version").seconds
+
+    def pants(self, *arguments: str) -> Finished:
+        return run([str(self.tree / "pants"), *arguments], environment=self._environment, folder=self.tree)
+
+    def find_services(self) -> tuple[Service, ...]:
+        """All services of the tree. No daemon is left, which would make a later start a warm one."""
+        file = self.state / "targets.json"
+        self.pants("--no-pantsd", "peek", f"--output-file={file}", *ALL_IMAGES)
+        return parse_services(file.read_text(encoding="utf-8"))
 
     def package(self, *options: str) -> Finished:
-        command = [str(self.tree / "pants"), *options, "package", f"services/{self.service}::"]
-        finished = run(command, environment=self._environment, folder=self.tree)
-        if not (self._layout / "index.json").is_file():
-            raise BenchmarkError(f"'./pants package services/{self.service}::' wrote no image to {self._layout}.")
+        finished = self.pants(*options, "package", *(service.address for service in self.services))
+        for service in self.services:
+            if not (self._layout(service) / "index.json").is_file():
+                raise BenchmarkError(f"'./pants package {service.address}' wrote no image to {self._layout(service)}.")
         return finished
 
     def build(self) -> float:
         return self.package().seconds
 
     def edit(self, number: int) -> None:
-        edit_first_patch(self.tree / "patches" / self.service / self.release, number)
+        service = patched_service(self.services, self.tree)
+        edit_first_patch(service.patches(self.tree, service.name), number)
 
     def push(self, registry: Registry) -> float:
         # The policy of this machine is about images that come from elsewhere.
         command = ["skopeo", "--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false"]
-        return run([*command, f"oci:{self._layout}", f"docker://{registry.name}/benchmark-product:latest"]).seconds
+        repository = f"docker://{registry.name}/{REPOSITORY}"
+        return sum(
+            run([*command, f"oci:{self._layout(service)}", f"{repository}:{service.tag}"]).seconds
+            for service in self.services
+        )
 
-    def load(self, docker: Docker) -> str:
+    def load(self, docker: Docker, service: Service) -> str:
+        """Make the image of ``service`` known to an engine; the reference to run it by."""
         self.package("--images-archive")
-        loaded = docker.run(["load", "--quiet", "--input", str(self._layout / "docker-archive.tar")]).output
+        loaded = docker.run(["load", "--quiet", "--input", str(self._layout(service) / "docker-archive.tar")]).output
         return loaded.strip().rpartition("Loaded image: ")[2]
 
-    @property
-    def _layout(self) -> Path:
-        return self.tree / "dist/images" / self.service / self.release
+    def _layout(self, service: Service) -> Path:
+        return self.tree / "dist" / service.output_path
 
     @property
     def _environment(self) -> Mapping[str, str]:
@@ -82,7 +100,6 @@ class ProductWay:
 @contextlib.contextmanager
 def product_way(way: ProductWay) -> Iterator[ProductWay]:
     """``way``, whose daemon ends with the block."""
-    way.state.mkdir()
     try:
         yield way
     finally:
@@ -90,21 +107,28 @@ def product_way(way: ProductWay) -> Iterator[ProductWay]:
 
 
 def clone(repository: Path, destination: Path) -> Path:
-    """A clone of what is committed in ``repository``: the user's own tree is never edited."""
+    """A clone of what is committed in ``repository``."""
     run(["git", "clone", "--quiet", "--no-hardlinks", str(repository), str(destination)])
     return destination
 
 
+def daemons(tree: Path) -> Sequence[int]:
+    """The ids of the pantsd of ``tree``, if there is one."""
+    return [int(file.read_text()) for file in tree.glob(".pids/*/pantsd/pid")]
+
+
 def _stop_daemon(tree: Path) -> None:
-    """End the pantsd of ``tree`` and wait until it has."""
-    for file in tree.glob(".pids/*/pantsd/pid"):
-        pid = int(file.read_text())
+    """End the pantsd of ``tree`` and wait until it has, with all that it started."""
+    for daemon in daemons(tree):
+        started = with_descendants(running_processes(), [daemon])
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
+            os.kill(daemon, signal.SIGTERM)
             for _ in range(100):
                 time.sleep(0.1)
-                os.kill(pid, 0)
-            os.kill(pid, signal.SIGKILL)
+                os.kill(daemon, 0)
+        for process in started:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
 
 
 _COUNTER = re.compile(r"^\s+(\w+): (\d+)$", re.MULTILINE)

@@ -68,20 +68,44 @@ class Registry:
         return stored_blobs(self.storage)
 
 
+@dataclass(frozen=True)
+class CountingRegistry(Registry):
+    """A registry that writes a line into ``log`` for each request."""
+
+    log: Path
+
+    def requests(self) -> int:
+        """How many requests it has answered so far."""
+        return sum(" HTTP/1." in line for line in self.log.read_text(errors="replace").splitlines())
+
+
 @contextlib.contextmanager
 def registry(folder: Path) -> Iterator[Registry]:
     """A registry whose storage lies in ``folder``."""
+    with _registry(folder, "log: {level: error, accesslog: {disabled: true}}") as name:
+        yield Registry(name, folder / "storage")
+
+
+@contextlib.contextmanager
+def counting_registry(folder: Path) -> Iterator[CountingRegistry]:
+    """A registry whose storage lies in ``folder``, and that counts."""
+    with _registry(folder, "log: {level: error}") as name:
+        yield CountingRegistry(name, folder / "storage", folder / "log")
+
+
+@contextlib.contextmanager
+def _registry(folder: Path, logging: str) -> Iterator[str]:
     folder.mkdir()
     name = free_address()
     (folder / "config.yml").write_text(
         "version: 0.1\n"
         f"storage: {{filesystem: {{rootdirectory: {folder / 'storage'}}}}}\n"
         f"http: {{addr: '{name}'}}\n"
-        "log: {level: error, accesslog: {disabled: true}}\n"
+        f"{logging}\n"
     )
     with server(["docker-registry", "serve", str(folder / "config.yml")], folder / "log"):
         wait_for(name, seconds=20)
-        yield Registry(name, folder / "storage")
+        yield name
 
 
 def free_address() -> str:

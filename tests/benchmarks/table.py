@@ -15,6 +15,8 @@ class Unit(Enum):
     SECONDS = "s"
     BYTES = "B"
     FILES = "files"
+    LAYERS = "layers"
+    SHARE = "share"
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,10 @@ def render_number(value: float, unit: Unit) -> str:
     """``value`` with its unit, in the digits that a reader compares. Bytes are decimal: a MB is 1,000,000."""
     if unit is Unit.SECONDS:
         return f"{value:.2f} s"
-    if unit is Unit.FILES:
-        return f"{value:.0f} files"
+    if unit is Unit.SHARE:
+        return f"{value:.2f}"
+    if unit in (Unit.FILES, Unit.LAYERS):
+        return f"{value:.0f} {unit.value}"
     return f"{value / 1e6:.2f} MB" if value >= 1e6 else f"{value / 1e3:.1f} kB"
 
 

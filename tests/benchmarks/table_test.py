@@ -45,6 +45,8 @@ def test_numbers() -> None:
     assert render_number(999_999, Unit.BYTES) == "1000.0 kB"
     assert render_number(1_000_000, Unit.BYTES) == "1.00 MB"
     assert render_number(3, Unit.FILES) == "3 files"
+    assert render_number(36, Unit.LAYERS) == "36 layers"
+    assert render_number(0.2749, Unit.SHARE) == "0.27"
 
 
 def test_json_has_every_sample() -> None:

@@ -1,0 +1,101 @@
+"""``./pants publish`` signs and ``./pants verify`` checks, in a scratch repository with an image of one file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+from imagekit.registry.registry_servers import registry
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A scratch repository in ``folder``, whose image goes to the registry at ``address``."""
+
+    folder: Path
+    address: str
+
+    def pants(self, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "pants", *arguments, "hello::"],
+            cwd=self.folder,
+            env={
+                "PATH": "/usr/bin:/bin",
+                "HOME": os.environ["HOME"],
+                "NO_SCIE_WARNING": "1",
+                "PANTS_PANTSD": "false",
+                "PANTS_DYNAMIC_UI": "false",
+                "PANTS_BACKEND_PACKAGES": "['c5c3']",
+                # Sections of backends that are not loaded here.
+                "PANTS_VERIFY_CONFIG": "false",
+                "PANTS_IMAGES_REGISTRIES": str({"test": {"address": self.address, "default": True}}),
+                "PANTS_SIGNING_PUBLIC_KEY": "cosign.pub",
+                **variables,
+            },
+            capture_output=True,
+            text=True,
+        )
+
+    def new_key(self, name: str) -> str:
+        """A private key, whose public half is the file ``name``."""
+        make = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        pem = subprocess.run(make, check=True, capture_output=True, text=True).stdout
+        command = ["openssl", "pkey", "-pubout", "-out", str(self.folder / name)]
+        subprocess.run(command, input=pem, check=True, capture_output=True, text=True)
+        return pem
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Iterator[Repository]:
+    folder = tmp_path / "repository"
+    shutil.copytree("build-support", folder / "build-support", ignore=shutil.ignore_patterns("__pycache__", "BUILD"))
+    shutil.copytree("3rdparty/tools", folder / "3rdparty/tools", ignore=shutil.ignore_patterns("BUILD"))
+    shutil.copy("pants.toml", folder)
+    (folder / "hello/files/etc").mkdir(parents=True)
+    (folder / "hello/files/etc/greeting").write_text("hello\n")
+    (folder / "hello/BUILD").write_text('docker_image(name="hello", image_tags=["1.0"])\n')
+    (folder / ".gitignore").write_text("/.pants.d/\n/.pids\n")
+    for arguments in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["-c", "user.name=x", "-c", "user.email=x@y.example", "commit", "-qmx"],
+    ):
+        subprocess.run(["git", *arguments], cwd=folder, check=True)
+    with registry(tmp_path / "registry") as server:
+        yield Repository(folder, server.address)
+
+
+def test_published_signed_and_verified(repository: Repository) -> None:
+    key = repository.new_key("cosign.pub")
+    repository.new_key("other.pub")
+    published = repository.pants(
+        "-ldebug", "--keep-sandboxes=always", "publish", PANTS_SIGNING_KEY="env://SIGNING_KEY", SIGNING_KEY=key
+    )
+    assert published.returncode == 0, published.stderr
+    secret = key.splitlines()[1]
+    assert secret not in published.stdout + published.stderr
+    # Pants' own log and records. A reader of `ps` could not see it either: it is no argument.
+    assert not [path for path in repository.folder.rglob("*") if path.is_file() and secret in path.read_text("latin-1")]
+
+    verified = repository.pants("--verify-rebuild", "verify")
+    assert verified.returncode == 0, verified.stderr
+    name = f"{repository.address}/c5c3/hello"
+    assert verified.stdout.startswith(f"{name}@sha256:")
+    for what in ("image", "SBOM", "provenance"):
+        assert f"  {what} is signed by the key " in verified.stdout
+
+    by_another = repository.pants("verify", PANTS_SIGNING_PUBLIC_KEY="other.pub")
+    assert by_another.returncode == 1
+    assert "error: The signature of the image is by another key: " in by_another.stderr
+
+    (repository.folder / "hello/files/etc/greeting").write_text("changed\n")
+    changed = repository.pants("--verify-rebuild", "verify")
+    assert changed.returncode == 1
+    assert f"error: The manifest of {name}:1.0 is sha256:" in changed.stderr
+    assert ", but this tree builds sha256:" in changed.stderr
