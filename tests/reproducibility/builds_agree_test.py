@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from reproducibility.builds_agree import differences, steps_run
+from reproducibility.builds_agree import differences, processes_run
 
 
 def test_images_that_differ_or_are_missing_are_named() -> None:
@@ -12,7 +12,22 @@ def test_images_that_differ_or_are_missing_are_named() -> None:
     ]
 
 
-def test_the_number_of_steps_is_pants_own_counter() -> None:
-    assert steps_run("Counters:\n  local_cache_requests: 7\n  local_execution_requests: 12\n") == 12
-    with pytest.raises(SystemExit, match="Pants printed no counters"):
-        steps_run("")
+LOG = """\
+12:00:00.01 [DEBUG] Running Searching for `git` on PATH=/usr/bin:/bin under semaphore with concurrency id: 1, and concurrency: 1
+12:00:00.02 [DEBUG] Running Test binary /usr/bin/bash. under semaphore with concurrency id: 2, and concurrency: 1
+12:00:00.03 [DEBUG] Running Write dist/images/keystone/2025.2 under semaphore with concurrency id: 1, and concurrency: 2
+"""
+
+
+def test_what_every_machine_does_for_itself_is_not_a_step_that_a_cache_could_have_brought() -> None:
+    assert processes_run(LOG) == []
+
+
+def test_a_step_that_ran_although_it_is_in_the_cache_is_named() -> None:
+    step = "12:00:00.04 [DEBUG] Running Fetch uwsgi 2.0.30 under semaphore with concurrency id: 1, and concurrency: 1\n"
+    assert processes_run(LOG + step) == ["Fetch uwsgi 2.0.30"]
+
+
+def test_a_log_that_names_no_process_is_not_taken_for_nothing_ran() -> None:
+    with pytest.raises(SystemExit, match="has its wording changed"):
+        processes_run("12:00:00.01 [INFO] Wrote dist/images/keystone/2025.2\n")
