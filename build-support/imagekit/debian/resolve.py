@@ -119,7 +119,7 @@ def resolve(request: Request, archives: Sequence[str], apt: AptConfiguration, ht
         )
     raise AptError(
         f"no archive gave a signed index of {', '.join(request.suites)}:{''.join(failures)}\n"
-        "Check the network, or name a mirror that carries the suite (--mirror, or deb_mirrors in the download settings)."
+        "Check the network, or name a mirror that carries the suite (deb_mirrors in the download settings)."
     )
 
 
@@ -182,11 +182,7 @@ class _State:
         command = ["apt-get", "install", "-s", "-q", "-y", "--no-remove", *wanted]
         finished = self._start(command)
         if finished.returncode != 0:
-            raise AptError(
-                f"apt cannot choose packages for {self.architecture} from {', '.join(request.packages)}:\n"
-                f"{_explanation(finished)}\n"
-                "Correct the list of packages, or the suites and components it is taken from."
-            )
+            raise AptError(explain_failure(request, self.architecture, finished.stdout + finished.stderr))
         chosen = [f"{name}={version}" for name, version in _INSTALL.findall(finished.stdout)]
         packages = [_package(stanza) for stanza in self._stanzas(chosen)]
         return tuple(sorted(packages, key=lambda package: package.name))
@@ -219,7 +215,8 @@ class _State:
     def _run(self, command: Sequence[str]) -> str:
         finished = self._start(command)
         if finished.returncode != 0:
-            raise AptError(f"apt refuses for {self.architecture}: {_explanation(finished)}")
+            explanation = _explanation(finished.stdout + finished.stderr)
+            raise AptError(f"apt refuses for {self.architecture}: {explanation}")
         return finished.stdout
 
     def _start(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -254,11 +251,19 @@ def _options(directory: Path, architecture: str) -> Sequence[Tuple[str, str]]:
     )
 
 
-def _explanation(finished: subprocess.CompletedProcess[str]) -> str:
-    text = finished.stdout + finished.stderr
+def explain_failure(request: Request, architecture: str, said: str) -> str:
+    """What apt ``said``, progress aside, when it could not choose the packages of ``request``, and where it looked."""
+    return (
+        f"apt cannot choose packages for {architecture} from {', '.join(request.packages)}:\n{_explanation(said)}\n"
+        f"Correct the list of packages, or take it from other suites ({', '.join(request.suites)}) and components "
+        f"({', '.join(request.components)})."
+    )
+
+
+def _explanation(said: str) -> str:
     # What comes before is progress, and general advice.
-    unmet = text.find("The following packages have unmet dependencies:")
-    lines = text[max(unmet, 0) :].splitlines()
+    unmet = said.find("The following packages have unmet dependencies:")
+    lines = said[max(unmet, 0) :].splitlines()
     return "\n".join(line.rstrip() for line in lines if line.strip() and not line.startswith(_PROGRESS))
 
 

@@ -171,7 +171,7 @@ def test_packages_that_cannot_be_installed(archive: Archive, packages: Tuple[str
     lines = str(error.value).splitlines()
     assert lines[0] == f"apt cannot choose packages for amd64 from {', '.join(packages)}:"
     assert explanation in lines
-    assert lines[-1] == "Correct the list of packages, or the suites and components it is taken from."
+    assert lines[-1] == "Correct the list of packages, or take it from other suites (demo) and components (main)."
 
 
 def test_an_index_that_its_signature_does_not_cover(archive: Archive) -> None:
@@ -185,7 +185,7 @@ def test_an_index_that_its_signature_does_not_cover(archive: Archive) -> None:
     )
     assert "BADSIG" in message
     assert message.endswith(
-        "\nCheck the network, or name a mirror that carries the suite (--mirror, or deb_mirrors in the download settings)."
+        "\nCheck the network, or name a mirror that carries the suite (deb_mirrors in the download settings)."
     )
 
 

@@ -253,7 +253,11 @@ def resolvable_requirements(request: LockRequest, own: Metadata, wheel: Path) ->
         known = {canonicalize_name(extra) for extra in own.extras}
         for extra in sorted(requirement.extras):
             if canonicalize_name(extra) not in known:
-                extras = f"Its extras are: {', '.join(own.extras)}." if own.extras else "It has none."
+                extras = (
+                    f"Its extras are: {', '.join(own.extras)}. Name one of them, or none."
+                    if own.extras
+                    else "It has none: name none."
+                )
                 raise LockError(
                     f"{what}: {request.source.name} {request.source.version} has no extra {extra!r}. {extras}"
                 )

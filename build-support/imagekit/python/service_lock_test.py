@@ -170,7 +170,8 @@ def test_the_service_itself_is_resolved_from_its_own_metadata() -> None:
     [
         (
             ("keystone[ladp]",),
-            "the lock of keystone 2025.2: keystone 28.0.0 has no extra 'ladp'. Its extras are: ldap, test.",
+            "the lock of keystone 2025.2: keystone 28.0.0 has no extra 'ladp'. Its extras are: ldap, test. Name one of "
+            "them, or none.",
         ),
         (
             ("uwsgi",),
@@ -199,7 +200,7 @@ def test_a_project_without_extras_says_so() -> None:
     with pytest.raises(LockError) as refusal:
         requirements("keystone[ldap]", own=replace(OWN, extras=()))
     assert str(refusal.value) == (
-        "the lock of keystone 2025.2: keystone 28.0.0 has no extra 'ldap'. It has none."
+        "the lock of keystone 2025.2: keystone 28.0.0 has no extra 'ldap'. It has none: name none."
     )
 
 

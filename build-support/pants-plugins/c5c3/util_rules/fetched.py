@@ -25,10 +25,11 @@ class FetchedFile:
 
 @dataclass(frozen=True)
 class PythonFileRequest:
-    """A wheel or sdist of ``project``."""
+    """A wheel or sdist of ``project``; ``origin`` says where the user finds its hash, if not in some service's lock."""
 
     project: str
     artifact: Artifact
+    origin: str = ""
 
 
 @rule
@@ -47,6 +48,7 @@ async def fetch_python_file(request: PythonFileRequest) -> FetchedFile:
             ),
             description=f"Fetch {artifact.filename}",
             output_files=(artifact.filename,),
+            origin=request.origin,
         ),
     )
     return FetchedFile(artifact.filename, result.output)
@@ -80,7 +82,10 @@ async def fetch_deb(request: DebRequest) -> FetchedFile:
 
 @dataclass(frozen=True)
 class GitSourceRequest:
+    """The tree of ``pin``; ``origin`` says where the user finds it."""
+
     pin: GitPin
+    origin: str
 
 
 @rule
@@ -99,6 +104,7 @@ async def fetch_git(request: GitSourceRequest) -> FetchedFile:
             ),
             description=f"Fetch {pin.url} at {pin.commit[:12]}",
             output_files=("source.tar",),
+            origin=request.origin,
         ),
     )
     return FetchedFile("source.tar", result.output)

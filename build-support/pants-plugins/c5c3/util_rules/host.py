@@ -9,6 +9,7 @@ of the image's own base.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +30,16 @@ ROOTFS_DIR = ".rootfs"
 
 PYTHON = f"{HOST_DIR}/python"
 FETCH_SETTINGS = f"{HOST_DIR}/fetch-settings.json"
+
+_MIRRORS_SETTING = re.compile(r"deb_mirrors in the download settings|the download settings \(deb_mirrors\)")
+
+
+def in_option_names(message: str) -> str:
+    """``message``, a step's own, where what the user sets as an option of Pants has the name of the option.
+
+    The steps cannot say it: they know settings only, and the text of a message is part of what identifies a step.
+    """
+    return _MIRRORS_SETTING.sub("the option --debian-mirrors=<URL>", message)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Optional, Sequence, Tuple
 
 from imagekit.python.bound_constraints import bound
-from imagekit.python.constraints import apply_overrides, parse_overrides, parse_upper_constraints
+from imagekit.python.constraints import Constraints, apply_overrides, parse_overrides, parse_upper_constraints
 from imagekit.python.lock import (
     PatchedLibrary,
     PinnedLibrary,
@@ -14,6 +14,7 @@ from imagekit.python.lock import (
     SelectedPackage,
     check_inputs,
     check_libraries_are_used,
+    check_overrides_are_used,
     parse_python_lock,
     select,
 )
@@ -100,13 +101,17 @@ class PythonLockRequest:
 
 @dataclass(frozen=True)
 class LoadedPythonLock:
-    """``libraries`` are the sources that packages of the lock are built from, by the package's name."""
+    """``libraries`` are the sources that packages of the lock are built from, by the package's name.
+
+    ``added`` are the overrides in force that add a pin, instead of replacing one.
+    """
 
     lock: PythonLock
     text: str
     path: str
     remedy: str
     libraries: FrozenDict[str, Source]
+    added: Constraints
 
 
 @dataclass(frozen=True)
@@ -162,6 +167,35 @@ async def check_used_libraries(request: UsedLibrariesRequest, patch_sets: AllPat
     return UsedLibraries()
 
 
+@dataclass(frozen=True)
+class UsedOverridesRequest:
+    """Whether every package that an override ``added`` to the release's constraints is in a lock, tests' included."""
+
+    refs: ReleaseRefs
+    added: Constraints
+
+
+@dataclass(frozen=True)
+class UsedOverrides:
+    """That it is so."""
+
+
+@rule
+async def check_used_overrides(request: UsedOverridesRequest) -> UsedOverrides:
+    if not request.added.pins:
+        return UsedOverrides()
+    release = request.refs.release
+    locks, tests = await MultiGet(
+        Get(ReleaseLocks, ReleaseLocksRequest(request.refs)),
+        Get(DigestContents, PathGlobs([release.path(lock_name("*", of_tests=True))])),
+    )
+    # Without all locks nobody knows; locking asks as well.
+    if locks.complete:
+        of_tests = [parse_python_lock(file.content.decode(), file.path) for file in tests]
+        check_overrides_are_used(request.added, [*locks.by_path.values(), *of_tests])
+    return UsedOverrides()
+
+
 def lock_remedy(environment: PythonEnvironmentRequest) -> str:
     return f"Run `./pants generate-lockfiles --resolve={environment.resolve_name}` to make it."
 
@@ -199,6 +233,7 @@ async def load_python_lock(request: PythonLockRequest) -> LoadedPythonLock:
     in_force = parse_upper_constraints(constraints.text, constraints_path)
     if overrides:
         in_force = apply_overrides(in_force, parse_overrides(overrides[0].content.decode(), overrides_path))
+    added = tuple(pin for pin in in_force.pins if pin.override and pin.replaces is None)
     if environment.image is not None:
         below = await Get(LoadedPythonLock, PythonLockRequest(environment.image, request.distribution))
         in_force = bound(in_force, below.lock, below.text, below.path)
@@ -230,6 +265,7 @@ async def load_python_lock(request: PythonLockRequest) -> LoadedPythonLock:
         path,
         remedy,
         FrozenDict({canonicalize_name(library.pin.project): library for library in libraries}),
+        Constraints(overrides_path, added),
     )
 
 
@@ -481,6 +517,9 @@ async def build_python_layers(request: PythonLayersRequest, platform: Platform) 
         Get(Source, ComponentRequest, environment.component_request),
         Get(Piece, VenvSkeletonRequest(request.distribution.python, request.system_modules)),
     )
+    refs = await Get(ReleaseRefs, ReleaseRefsRequest(environment.release, environment.owner))
+    # Not where the lock is read: the lock that will hold the package is made from those that do not.
+    await Get(UsedOverrides, UsedOverridesRequest(refs, loaded.added))
     target = request.distribution.target_python(platform)
     selection = select(loaded.lock, target, loaded.path, loaded.remedy)
     packages = [package for layer in selection.layers for package in layer]

@@ -241,13 +241,13 @@ class PatchSourceRequest:
 @rule
 async def patch_source(request: PatchSourceRequest) -> PatchedSource:
     pin = request.pin
+    origin = f"the source of {request.component} for {request.release}"
     if isinstance(pin, SdistPin):
-        fetched = await Get(
-            FetchedFile, PythonFileRequest(pin.project, Artifact(pin.filename, pin.size, pin.sha256))
-        )
+        artifact = Artifact(pin.filename, pin.size, pin.sha256)
+        fetched = await Get(FetchedFile, PythonFileRequest(pin.project, artifact, origin))
     else:
         assert isinstance(pin, GitPin)
-        fetched = await Get(FetchedFile, GitSourceRequest(pin))
+        fetched = await Get(FetchedFile, GitSourceRequest(pin, origin))
     result = await Get(
         StepResult,
         Step(

@@ -27,7 +27,16 @@ from pants.engine.process import FallibleProcessResult, Process, ProcessCacheSco
 from pants.engine.rules import collect_rules, rule
 from pants.util.logging import LogLevel
 
-from c5c3.util_rules.host import FETCH_SETTINGS, HOST_CACHE, HOST_DIR, PYTHON, ROOTFS_CACHE, ROOTFS_DIR, HostSetup
+from c5c3.util_rules.host import (
+    FETCH_SETTINGS,
+    HOST_CACHE,
+    HOST_DIR,
+    PYTHON,
+    ROOTFS_CACHE,
+    ROOTFS_DIR,
+    HostSetup,
+    in_option_names,
+)
 from c5c3.util_rules.import_closure import import_closure
 
 _CODE_DIR = "__imagekit"
@@ -181,7 +190,7 @@ def _process(step: Step, immutable_inputs: "dict[str, Digest]", arguments: Tuple
 def _step_result(step: Step, result: FallibleProcessResult) -> StepResult:
     if result.exit_code == 0:
         return StepResult(result.output_digest, result.stdout.decode())
-    message = result.stderr.decode(errors="replace").strip()
+    message = in_option_names(result.stderr.decode(errors="replace").strip())
     prefix = "error: "
     if result.exit_code == 1 and message.startswith(prefix):
         origin = f"{step.origin}: " if step.origin else ""

@@ -4,6 +4,7 @@ from dataclasses import replace
 from textwrap import dedent
 
 import pytest
+from imagekit.python.constraints import Constraints, parse_overrides
 from imagekit.python.lock import LockedPackage, PythonLock, RootPackage, render_python_lock
 from pants.backend.python.target_types import PythonTestsGeneratorTarget
 from pants.core.util_rules import distdir
@@ -27,7 +28,7 @@ from c5c3.target_types import (
 )
 from c5c3.util_rules.dependencies import ImageDependenciesFieldSet, InferImageDependencies
 from c5c3.util_rules.image import SystemLocks, SystemLocksRequest
-from c5c3.util_rules.python import UsedLibraries, UsedLibrariesRequest
+from c5c3.util_rules.python import UsedLibraries, UsedLibrariesRequest, UsedOverrides, UsedOverridesRequest
 from c5c3.util_rules.source import ComponentRef, ComponentRequest, ReleaseRefs, ReleaseRefsRequest
 from c5c3.util_rules.targets import AllPatchSets, AllReleases
 
@@ -55,6 +56,7 @@ def rule_runner() -> RuleRunner:
             QueryRule(ReleaseRefs, [ReleaseRefsRequest]),
             QueryRule(ComponentRef, [ComponentRequest]),
             QueryRule(UsedLibraries, [UsedLibrariesRequest]),
+            QueryRule(UsedOverrides, [UsedOverridesRequest]),
             QueryRule(InferredDependencies, [InferImageDependencies]),
             QueryRule(SystemLocks, [SystemLocksRequest]),
         ],
@@ -279,3 +281,42 @@ def test_patches_of_a_library_that_no_service_depends_on_are_refused(rule_runner
         '`python_packages=["oslo.cache"]`, and run `./pants generate-lockfiles --resolve=2025.2/<service>`.'
     ):
         rule_runner.request(UsedLibraries, [UsedLibrariesRequest(refs)])
+
+
+def check_override(rule_runner: RuleRunner, line: str) -> None:
+    refs = release_refs(rule_runner, "keystone: 28.0.0\noslo.messaging: 17.1.0\n")
+    added = Constraints("overrides.txt", parse_overrides(f"# why\n{line}\n", "overrides.txt").pins)
+    rule_runner.request(UsedOverrides, [UsedOverridesRequest(refs, added)])
+
+
+def test_an_override_of_a_package_that_no_lock_holds_is_refused(rule_runner: RuleRunner) -> None:
+    nova = render_python_lock(replace(KEYSTONE_LOCK, service="nova", packages=(), layers=()))
+    rule_runner.write_files({"3rdparty/releases/2025.2/locks/nova.lock.json": nova})
+    with engine_error(
+        contains="overrides.txt:2: `oslo-mesaging===18.0.0` overrides a package that upper-constraints does not pin and "
+        "no lock of release 2025.2 holds. Did you mean oslo-messaging? Correct the name or delete the line."
+    ):
+        check_override(rule_runner, "oslo.mesaging===18.0.0")
+    check_override(rule_runner, "oslo.messaging===18.0.0")
+
+
+def test_an_override_may_be_for_the_upstream_tests_alone(rule_runner: RuleRunner) -> None:
+    fixtures = LockedPackage("fixtures", "4.0.0", component="fixtures")
+    tests = replace(KEYSTONE_LOCK, packages=(fixtures,), layers=(("fixtures",),))
+    nova = render_python_lock(replace(KEYSTONE_LOCK, service="nova", packages=(), layers=()))
+    folder = "3rdparty/releases/2025.2/locks"
+    rule_runner.write_files(
+        {f"{folder}/nova.lock.json": nova, f"{folder}/tests/keystone.lock.json": render_python_lock(tests)}
+    )
+    check_override(rule_runner, "fixtures===4.0.0")
+
+
+def test_an_override_is_not_judged_before_all_locks_are_made(rule_runner: RuleRunner) -> None:
+    nova = render_python_lock(replace(KEYSTONE_LOCK, service="nova", packages=(), layers=()))
+    rule_runner.write_files(
+        {
+            "3rdparty/releases/2025.2/locks/nova.lock.json": nova,
+            "services/cinder/BUILD": 'openstack_service(release="2025.2")',
+        }
+    )
+    check_override(rule_runner, "misspelt===1.0")
