@@ -1,7 +1,8 @@
-"""``./pants publish`` signs and ``./pants verify`` checks, in a scratch repository with an image of one file."""
+"""``./pants publish`` pushes and signs, ``./pants verify`` checks, in a scratch repository with images of one file."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,7 +12,9 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
+from imagekit.registry.pushes import repository as registry_repository
 from imagekit.registry.registry_servers import registry
+from imagekit.registry.settings import RegistrySettings
 
 
 @dataclass(frozen=True)
@@ -99,3 +102,33 @@ def test_published_signed_and_verified(repository: Repository) -> None:
     assert changed.returncode == 1
     assert f"error: The manifest of {name}:1.0 is sha256:" in changed.stderr
     assert ", but this tree builds sha256:" in changed.stderr
+
+
+def test_one_image_that_fails_does_not_stop_or_hide_the_others(repository: Repository, tmp_path: Path) -> None:
+    with registry(tmp_path / "read-only", read_only=True) as closed:
+        (repository.folder / "hello/BUILD").write_text(
+            'docker_image(name="one", image_tags=["1.0"])\n'
+            f'docker_image(name="refused", image_tags=["1.0"], registries=["{closed.address}"])\n'
+            'docker_image(name="two", image_tags=["1.0"])\n'
+            f'docker_image(name="both", image_tags=["1.0"], registries=["@test", "{closed.address}"])\n'
+        )
+        done = repository.pants("publish", "--publish-output=published.json")
+    assert done.returncode == 1, done.stderr
+    open_names = [f"{repository.address}/c5c3/{name}:1.0" for name in ("both", "one", "two")]
+    closed_names = [f"{closed.address}/c5c3/{name}:1.0" for name in ("both", "refused")]
+    outcomes = json.loads((repository.folder / "published.json").read_text())
+    assert sorted(name for item in outcomes if item["published"] for name in item["names"]) == sorted(open_names)
+    assert sorted(name for item in outcomes if not item["published"] for name in item["names"]) == sorted(closed_names)
+    # Pushed by one process, whose lines count the images.
+    progress = [line for line in done.stderr.splitlines() if "/5] " in line]
+    assert [line.split("]")[0] for line in progress] == [f"[{number}/5" for number in range(1, 6)]
+    assert sum(line.endswith(": failed") for line in progress) == 2
+    assert done.stderr.count("it is read-only.") == 2
+    for name in ("both", "one", "two"):
+        assert done.stdout.count(f"{repository.address}/c5c3/{name}@sha256:") == 1
+        assert f"  {repository.address}/c5c3/{name}:1.0 (new)" in done.stdout
+    # The images share their layer: it was sent once, and mounted by the others.
+    settings = RegistrySettings.of_user({"HOME": str(tmp_path)}, root=tmp_path)
+    for name in ("both", "one", "two"):
+        assert registry_repository(repository.address, settings, f"c5c3/{name}").get_manifest("1.0") is not None
+    assert done.stdout.count("mounted") == 2

@@ -64,17 +64,25 @@ def _configure_export_layout(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--destination", type=_path, required=True, help="absolute path of a directory")
     parser.add_argument("--docker-archive", metavar="NAME", help="also write an archive of this name into it")
     parser.add_argument("--tag", action="append", default=[], help="repository:tag of the image in the archive")
+    parser.add_argument(
+        "--document",
+        action="append",
+        default=[],
+        metavar="FILE:LINK",
+        help="also copy FILE into it, and link to it from LINK beside it, all in the same step",
+    )
 
 
 def _export_layout(arguments: argparse.Namespace) -> None:
-    from imagekit.oci.export import DockerArchive, export_layout
+    from imagekit.oci.export import DockerArchive, LinkedDocument, export_layout
 
     # What stops a build may send either signal; both clear what is half-copied.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if bool(arguments.docker_archive) != bool(arguments.tag):
         raise ImagekitError("--docker-archive and --tag belong together. Give both or none.")
     archive = DockerArchive(arguments.docker_archive, tuple(arguments.tag)) if arguments.docker_archive else None
-    export = export_layout(arguments.layout, arguments.destination, archive)
+    documents = [LinkedDocument(Path(file), link) for file, _, link in (text.partition(":") for text in arguments.document)]
+    export = export_layout(arguments.layout, arguments.destination, archive, documents)
     print(f"{'wrote' if export.changed else 'unchanged'} {arguments.destination}")
     for image in export.images:
         print(

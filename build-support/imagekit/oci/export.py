@@ -1,7 +1,8 @@
 """Put a layout where the user looks for it: whole, verified, in one step.
 
 Until the new layout is complete the old one stays; a failed, interrupted or second export at the same time never
-leaves a mixture.
+leaves a mixture. Documents about the image lie in the layout, so that they are exchanged with it; beside it are links to
+them, which stay the same.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, Optional, Tuple
+from typing import Dict, Iterator, Optional, Sequence, Tuple
 
 from imagekit.errors import ImagekitError
 from imagekit.oci.descriptor import Descriptor
@@ -55,6 +56,30 @@ class DockerArchive:
 
 
 @dataclass(frozen=True)
+class LinkedDocument:
+    """A file about the image: copied into the destination, with a link of the name ``link`` beside the destination."""
+
+    source: Path
+    link: str
+
+    def __post_init__(self) -> None:
+        if not self.link or Path(self.link).name != self.link:
+            raise ExportError(
+                f"The link to {self.source} must be a file name without a directory, but was {self.link!r}. Use for "
+                "example 'image.cdx.json'."
+            )
+        if self.source.name in (INDEX_FILE, LAYOUT_FILE, "blobs"):
+            raise ExportError(f"A document must have a name that layouts do not use, but was '{self.source}'.")
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    def read(self) -> bytes:
+        return self.source.read_bytes()
+
+
+@dataclass(frozen=True)
 class Export:
     """What an export did: ``changed`` is false when the destination was the same already and was not touched."""
 
@@ -62,8 +87,13 @@ class Export:
     changed: bool
 
 
-def export_layout(source: Path, destination: Path, archive: Optional[DockerArchive] = None) -> Export:
-    """Make ``destination`` (absolute) a copy of the layout ``source`` that shares no file with it.
+def export_layout(
+    source: Path,
+    destination: Path,
+    archive: Optional[DockerArchive] = None,
+    documents: Sequence[LinkedDocument] = (),
+) -> Export:
+    """Make ``destination`` (absolute) a copy of the layout ``source``, with ``documents``, that shares no file with it.
 
     Every blob is hashed while it is copied. Two exports below one directory take turns. A destination that is equal
     already is not touched. Raises :class:`ExportError` for a destination that is no layout, a blob that is missing,
@@ -88,12 +118,16 @@ def export_layout(source: Path, destination: Path, archive: Optional[DockerArchi
     try:
         with _lock(destination):
             _check_destination(destination)
-            if _is_same(layout, destination, images[0], blobs, archive):
+            if _is_same(layout, destination, images[0], blobs, archive, documents):
                 return Export(images, changed=False)
             with _new_sibling(destination) as new:
                 _copy(layout, new, blobs)
+                for document in documents:
+                    (new / document.name).write_bytes(document.read())
                 if archive is not None:
                     write_docker_archive_file(Layout(new), images[0], archive.tags, new / archive.name)
+                # First: a document that is still a file of its own would be beside a layout that it is not about.
+                _link(documents, new, destination)
                 _replace(new, destination)
     except OSError as error:
         raise ExportError(
@@ -162,13 +196,18 @@ def _is_same(
     image: Image,
     blobs: Dict[Digest, Descriptor],
     archive: Optional[DockerArchive],
+    documents: Sequence[LinkedDocument],
 ) -> bool:
-    documents = (LAYOUT_FILE, INDEX_FILE)
+    own = (LAYOUT_FILE, INDEX_FILE)
     try:
         names = {path.name for path in destination.iterdir()}
-        if names != {*documents, "blobs", *([archive.name] if archive else [])}:
+        if names != {*own, "blobs", *([archive.name] if archive else []), *(document.name for document in documents)}:
             return False
-        if any((layout.path / name).read_bytes() != (destination / name).read_bytes() for name in documents):
+        if any((layout.path / name).read_bytes() != (destination / name).read_bytes() for name in own):
+            return False
+        if any(document.read() != (destination / document.name).read_bytes() for document in documents):
+            return False
+        if not all(_is_linked(document, destination) for document in documents):
             return False
         there = {path.name: path.stat().st_size for path in (destination / "blobs" / "sha256").iterdir()}
     except (FileNotFoundError, NotADirectoryError):
@@ -219,6 +258,23 @@ def _copy_blob(source: Path, target: Path, descriptor: Descriptor) -> Iterator[s
         yield f"the blob {descriptor.digest} has {size} bytes, but should have {descriptor.size}"
     elif sha256.hexdigest() != descriptor.digest.hex:
         yield f"the blob {descriptor.digest} really has the digest sha256:{sha256.hexdigest()}"
+
+
+def _target(document: LinkedDocument, destination: Path) -> str:
+    return f"{destination.name}/{document.name}"
+
+
+def _is_linked(document: LinkedDocument, destination: Path) -> bool:
+    link = destination.with_name(document.link)
+    return link.is_symlink() and os.readlink(link) == _target(document, destination)
+
+
+def _link(documents: Sequence[LinkedDocument], new: Path, destination: Path) -> None:
+    for document in documents:
+        if not _is_linked(document, destination):
+            made = new / f".{document.link}"
+            made.symlink_to(_target(document, destination))
+            made.replace(destination.with_name(document.link))
 
 
 def _replace(new: Path, destination: Path) -> None:

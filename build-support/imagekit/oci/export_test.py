@@ -14,7 +14,7 @@ import pytest
 from imagekit.oci import export as export_module
 from imagekit.oci.conftest import SampleImage
 from imagekit.oci.digest import Digest
-from imagekit.oci.export import DockerArchive, ExportError, export_layout
+from imagekit.oci.export import DockerArchive, ExportError, LinkedDocument, export_layout
 from imagekit.oci.layout import Layout
 from imagekit.oci.validate import validate_layout
 
@@ -287,3 +287,52 @@ def test_two_exports_at_once_take_turns(
     assert output.splitlines()[0] == f"unchanged {destination}"
     validate_layout(destination)
     assert alone(destination)
+
+
+def linked(folder: Path, text: str) -> List[LinkedDocument]:
+    documents = []
+    for ending in (".cdx.json", ".provenance.json"):
+        (folder / f"image{ending}").write_text(text)
+        documents.append(LinkedDocument(folder / f"image{ending}", f"2025.2{ending}"))
+    return documents
+
+
+def test_documents_are_exchanged_with_the_layout(sample_image: SampleImage, destination: Path, tmp_path: Path) -> None:
+    destination.parent.mkdir(parents=True)
+    sbom, provenance = (destination.with_name(f"2025.2{ending}") for ending in (".cdx.json", ".provenance.json"))
+    # As they were written before they were links.
+    sbom.write_text("an older image's")
+    assert export_layout(sample_image.path, destination, documents=linked(tmp_path, "first")).changed
+    assert (sbom.read_text(), provenance.read_text()) == ("first", "first")
+    validate_layout(destination)
+    assert not export_layout(sample_image.path, destination, documents=linked(tmp_path, "first")).changed
+    assert export_layout(sample_image.path, destination, documents=linked(tmp_path, "second")).changed
+    assert (sbom.read_text(), provenance.read_text()) == ("second", "second")
+    provenance.unlink()
+    assert export_layout(sample_image.path, destination, documents=linked(tmp_path, "second")).changed
+    assert provenance.read_text() == "second"
+    assert sorted(os.listdir(destination.parent)) == ["2025.2", sbom.name, provenance.name]
+
+
+def test_an_interrupt_before_the_exchange_leaves_the_documents_of_the_old_layout(
+    sample_image: SampleImage, destination: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export_layout(sample_image.path, destination, documents=linked(tmp_path, "old"))
+    before = snapshot(destination.parent)
+
+    def interrupted(new: Path, destination: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(export_module, "_replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        export_layout(sample_image.path, destination, documents=linked(tmp_path, "new"))
+    assert snapshot(destination.parent) == before
+
+
+def test_a_document_cannot_take_the_place_of_the_layout(tmp_path: Path) -> None:
+    with pytest.raises(ExportError) as error:
+        LinkedDocument(tmp_path / "sbom.json", "../sbom.json")
+    assert str(error.value) == (
+        f"The link to {tmp_path / 'sbom.json'} must be a file name without a directory, but was '../sbom.json'. Use for "
+        "example 'image.cdx.json'."
+    )

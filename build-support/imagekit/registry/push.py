@@ -1,16 +1,16 @@
 """Push images: blobs, then manifests, then what is attached to them, tags last.
 
 So a tag never names what is not all there. What a registry has is not sent; a layer that another repository of the
-registry has is mounted. Images and blobs go in parallel.
+registry has is mounted. Images and blobs go in parallel, and an image that fails does not stop the others.
 """
 
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from enum import Enum
-from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple, Union
 
 from imagekit.errors import ImagekitError
 from imagekit.oci.descriptor import Descriptor
@@ -75,6 +75,9 @@ class PushedImage:
 #: Called with a repository and the number of bytes of each piece that was sent.
 Progress = Callable[[RepositoryName, int], None]
 
+#: Called with the number of an image, from 0, as soon as it is pushed, or with why it is not.
+Finished = Callable[[int, Union[PushedImage, ImagekitError]], None]
+
 #: Signs the image that a descriptor names, and what is attached to it.
 Sign = Callable[[Repository, Descriptor, Sequence[Attachment]], Tuple[Attached, ...]]
 
@@ -124,23 +127,54 @@ class Pusher:
                 self._sessions[name.registry] = Session(name.registry, self._settings)
             return Repository(name, self._sessions[name.registry])
 
-    def push(self, images: Sequence[ImagePush]) -> Tuple[Tuple[PushedImage, ...], Tuple[ImagekitError, ...]]:
-        """Push every image; what was pushed, and what was not and why.
+    def push(
+        self,
+        images: Sequence[ImagePush],
+        *,
+        at_once: int = IMAGES_AT_ONCE,
+        finished: Finished = lambda _number, _outcome: None,
+    ) -> Tuple[Tuple[PushedImage, ...], Tuple[ImagekitError, ...]]:
+        """Push every image, some ``at_once``; what was pushed, and what was not and why, each in the order of ``images``.
 
-        Raises :class:`ImagekitError` for a layout that is not sound or a tag that two images share; nothing was sent then.
+        Raises :class:`ImagekitError` for a tag that two images share; nothing was sent then.
         """
-        jobs = [_read(image) for image in images]
-        _check_tags(jobs)
-        pushed: List[PushedImage] = []
-        errors: List[ImagekitError] = []
-        with ThreadPoolExecutor(BLOBS_AT_ONCE) as blob_pool, ThreadPoolExecutor(IMAGES_AT_ONCE) as image_pool:
-            futures = [image_pool.submit(self._push_image, job, blob_pool) for job in jobs]
-            for future in futures:
+        outcomes: Dict[int, Union[PushedImage, ImagekitError]] = {}
+
+        def finish(number: int, outcome: Union[PushedImage, ImagekitError]) -> None:
+            outcomes[number] = outcome
+            finished(number, outcome)
+
+        jobs: Dict[int, _Job] = {}
+        unread: Dict[int, ImagekitError] = {}
+        for number, image in enumerate(images):
+            try:
+                jobs[number] = _read(image)
+            except ImagekitError as error:
+                unread[number] = error
+        _check_tags(list(jobs.values()))
+        for number, error in unread.items():
+            finish(number, error)
+        with ThreadPoolExecutor(BLOBS_AT_ONCE) as blob_pool, ThreadPoolExecutor(at_once) as image_pool:
+            futures = {image_pool.submit(self._push_image, job, blob_pool): number for number, job in jobs.items()}
+            for future in as_completed(futures):
+                number = futures[future]
                 try:
-                    pushed.append(future.result())
+                    finish(number, future.result())
                 except ImagekitError as error:
-                    errors.append(error)
-        return tuple(pushed), tuple(errors)
+                    finish(number, error)
+                except Exception as error:
+                    # The others must not be lost with it.
+                    finish(
+                        number,
+                        RegistryError(
+                            f"{images[number].repository} is not pushed: {error!r}. Push it again; if it stays, report it."
+                        ),
+                    )
+        in_order = [outcomes[number] for number in range(len(images))]
+        return (
+            tuple(outcome for outcome in in_order if isinstance(outcome, PushedImage)),
+            tuple(outcome for outcome in in_order if isinstance(outcome, ImagekitError)),
+        )
 
     def _push_image(self, job: _Job, blob_pool: ThreadPoolExecutor) -> PushedImage:
         repository = self.repository(job.push.repository)
@@ -199,17 +233,20 @@ class Pusher:
             return Way.THERE
         key = (repository.name.registry, blob.digest)
         mine: "Future[None]" = Future()
-        with self._lock:
-            other = self._under_way.get(key)
-            if other is None:
-                self._under_way[key] = (repository.name, mine)
-        if other is not None:
-            holder, done = other
-            # Its owner runs already, so this ends. When it failed, this image says why for itself.
-            holders = [] if done.exception() is not None else [holder.path]
-            if repository.name.path in holders:
-                return Way.THERE
-            return self._mount_or_send(repository, job, blob, holders)
+        while True:
+            with self._lock:
+                holder, done = self._under_way.setdefault(key, (repository.name, mine))
+            if done is mine:
+                break
+            # Its owner runs already, so this ends.
+            if done.exception() is None:
+                if holder == repository.name:
+                    return Way.THERE
+                return self._mount_or_send(repository, job, blob, [holder.path])
+            # It failed: one of those who waited takes it over, and the others go on waiting.
+            with self._lock:
+                if self._under_way[key][1] is done:
+                    del self._under_way[key]
         try:
             holders = sorted(self._holders.get(key, frozenset()) - {repository.name.path})
             way = self._mount_or_send(repository, job, blob, holders)
@@ -237,15 +274,24 @@ def push_images(
     settings: RegistrySettings,
     progress: Progress = lambda _repository, _size: None,
     sign: Optional[Sign] = None,
+    *,
+    at_once: int = IMAGES_AT_ONCE,
+    finished: Finished = lambda _number, _outcome: None,
 ) -> Tuple[Tuple[PushedImage, ...], Tuple[ImagekitError, ...]]:
     """Push everything that ``request`` names: see :meth:`Pusher.push`."""
     siblings = (*request.siblings, *(Sibling(image.layout, image.repository) for image in request.images))
-    return Pusher(settings, siblings, progress, sign).push(request.images)
+    return Pusher(settings, siblings, progress, sign).push(request.images, at_once=at_once, finished=finished)
 
 
 def _read(push: ImagePush) -> _Job:
     layout = Layout(push.layout)
-    return _Job(push, layout, layout.read_image())
+    image = layout.read_image()
+    if push.digest not in (None, image.descriptor.digest):
+        raise RegistryError(
+            f"{push.layout} holds the image {image.descriptor.digest}, but {push.digest} was to be pushed to "
+            f"{push.repository}: another command has packaged it meanwhile. Publish it again."
+        )
+    return _Job(push, layout, image)
 
 
 def _check_tags(jobs: Sequence[_Job]) -> None:

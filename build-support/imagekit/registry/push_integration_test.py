@@ -179,3 +179,25 @@ def test_skopeo_reads_what_was_pushed(tmp_path: Path, make_layout: MakeLayout, s
         copy = ["copy", "--src-tls-verify=false", "--insecure-policy", source, f"oci:{tmp_path / 'copy'}:1"]
         subprocess.run([skopeo, *copy], check=True, capture_output=True)
     assert Layout(tmp_path / "copy").read_image().descriptor.digest == digest
+
+
+def test_a_blob_whose_sender_fails_is_sent_once_by_another_image(
+    tmp_path: Path, make_layout: MakeLayout, settings: RegistrySettings
+) -> None:
+    broken, *others = (make_layout(text, "base", text) for text in ("broken", "two", "three"))
+    base = Layout(broken).read_image().manifest.layers[0]
+    Layout(broken).blob_path(base.digest).write_bytes(b"short")
+    with registry(tmp_path / "registry") as server:
+        images = [ImagePush(path, name(server.address, f"c5c3/{path.name}"), (VERSION,)) for path in (broken, *others)]
+        told = {}
+        pushed, errors = push_images(
+            PushRequest(tuple(images)), settings, at_once=1, finished=lambda number, outcome: told.update({number: outcome})
+        )
+        assert repository(server.address, settings, "c5c3/broken").list_tags() == ()
+    assert [image.repository for image in pushed] == [image.repository for image in images[1:]]
+    assert [str(error) for error in errors] == [
+        f"The blob {Layout(broken).blob_path(base.digest)} has 5 bytes, but the image says {base.size}. Make the image again."
+    ]
+    assert (told[0], told[1], told[2]) == (errors[0], *pushed)
+    assert [base in image.blobs[Way.SENT] for image in pushed] == [True, False]
+    assert base in pushed[1].blobs[Way.MOUNTED]

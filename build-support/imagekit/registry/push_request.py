@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Mapping, Tuple
+from typing import Mapping, Optional, Sequence, Tuple
 
+from imagekit.oci.digest import Digest
 from imagekit.oci.json_document import Document
 from imagekit.registry.reference import RepositoryName, check_tag
 
@@ -30,12 +31,16 @@ class AttachmentFile:
 
 @dataclass(frozen=True)
 class ImagePush:
-    """An image to push: a layout with one image, where to, under which tags, and what is attached to it."""
+    """An image to push: a layout with one image, where to, under which tags, and what is attached to it.
+
+    With a ``digest``, the layout must hold the image that has it.
+    """
 
     layout: Path
     repository: RepositoryName
     tags: Tuple[Tag, ...]
     attachments: Tuple[AttachmentFile, ...] = ()
+    digest: Optional[Digest] = None
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,16 @@ class PushRequest:
         )
 
 
+def merge(requests: Sequence[PushRequest]) -> PushRequest:
+    """One request for all that ``requests`` name, in their order."""
+    return PushRequest(
+        tuple(image for request in requests for image in request.images),
+        tuple(dict.fromkeys(sibling for request in requests for sibling in request.siblings)),
+    )
+
+
 def _image(document: Document) -> ImagePush:
-    document.refuse_unknown(("layout", "repository", "tags", "attachments"))
+    document.refuse_unknown(("layout", "digest", "repository", "tags", "attachments"))
     return ImagePush(
         Path(document.string("layout")),
         RepositoryName.parse(document.string("repository")),
@@ -82,4 +95,5 @@ def _image(document: Document) -> ImagePush:
             )
             for item in document.optional_documents("attachments")
         ),
+        Digest.parse(document.string("digest")) if document.has("digest") else None,
     )

@@ -1,4 +1,4 @@
-"""`package`: write an image as an OCI image layout, with its SBOM and provenance beside it."""
+"""`package`: write an image as an OCI image layout, with its SBOM and provenance in it and links to them beside it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pants.base.build_environment import get_buildroot
 from pants.core.goals.package import BuiltPackage, BuiltPackageArtifact, PackageFieldSet
 from pants.core.util_rules.distdir import DistDir
-from pants.engine.fs import CreateDigest, Digest, FileContent, MergeDigests
+from pants.engine.fs import EMPTY_DIGEST, CreateDigest, Digest, FileContent, MergeDigests
 from pants.engine.internals.selectors import Get, MultiGet
 from pants.engine.process import ProcessCacheScope
 from pants.engine.rules import collect_rules, rule
@@ -27,8 +27,8 @@ from c5c3.target_types import (
 )
 from c5c3.util_rules.image import BuiltImage, ImageLayout, ImageRequest
 from c5c3.util_rules.image_names import repository_of
-from c5c3.util_rules.provenance import Provenance, provenance_path
-from c5c3.util_rules.sbom import SbomFile, SbomFileRequest, sbom_path
+from c5c3.util_rules.provenance import PROVENANCE_FILE, Provenance, provenance_path
+from c5c3.util_rules.sbom import SBOM_FILE, Sbom, sbom_path
 from c5c3.util_rules.step import Step, StepResult
 
 
@@ -89,32 +89,27 @@ async def package_image(
     if options.archive or field_set.docker_archive.value:
         arguments += [f"--docker-archive={DOCKER_ARCHIVE}", f"--tag={reference}"]
         lines.append(f"  archive {os.path.join(path, DOCKER_ARCHIVE)} ({reference})")
-    sbom_file, provenance_file = sbom_path(relative_path), provenance_path(relative_path)
+    sbom, provenance = await MultiGet(Get(Sbom, BuiltImage, image), Get(Provenance, BuiltImage, image))
+    written = await Get(Digest, CreateDigest([FileContent(PROVENANCE_FILE, provenance.content)]))
+    for what, file, beside in (
+        ("SBOM", SBOM_FILE, sbom_path(relative_path)),
+        ("provenance", PROVENANCE_FILE, provenance_path(relative_path)),
+    ):
+        arguments.append(f"--document={file}:{os.path.basename(beside)}")
+        lines.append(f"  {what:<7} {os.path.join(dist_dir.relpath, beside)}")
     # Not through the digest of the package: the goal would delete the last good image before it writes the new one.
-    # This step replaces it in one move, and only where it differs.
-    _, sbom, provenance = await MultiGet(
-        Get(
-            StepResult,
-            Step(
-                "export-layout",
-                tuple(arguments),
-                description=f"Write {path}",
-                inputs=layout.digest,
-                cache_scope=ProcessCacheScope.PER_SESSION,
-            ),
-        ),
-        Get(SbomFile, SbomFileRequest(image, sbom_file)),
-        Get(Provenance, BuiltImage, image),
-    )
-    written = await Get(Digest, CreateDigest([FileContent(provenance_file, provenance.content)]))
-    return BuiltPackage(
-        await Get(Digest, MergeDigests([sbom.digest, written])),
-        (
-            BuiltPackageArtifact(sbom_file, ()),
-            BuiltPackageArtifact(provenance_file, ()),
-            BuiltPackageArtifact(None, tuple(lines)),
+    # This step replaces it and its documents in one move, and only where it differs.
+    await Get(
+        StepResult,
+        Step(
+            "export-layout",
+            tuple(arguments),
+            description=f"Write {path}",
+            inputs=await Get(Digest, MergeDigests([layout.digest, sbom.digest, written])),
+            cache_scope=ProcessCacheScope.PER_SESSION,
         ),
     )
+    return BuiltPackage(EMPTY_DIGEST, (BuiltPackageArtifact(None, tuple(lines)),))
 
 
 def rules():

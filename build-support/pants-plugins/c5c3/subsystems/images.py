@@ -89,6 +89,15 @@ class ImagesSubsystem(Subsystem):
             """
         ),
     )
+    publish_at_once = IntOption(
+        default=4,
+        help=softwrap(
+            f"""
+            How many images `{bin_name()} publish` pushes at the same time. More help where the registry is far away; 1 pushes
+            one after the other.
+            """
+        ),
+    )
     engine = StrOption(
         default=None,
         help=softwrap(

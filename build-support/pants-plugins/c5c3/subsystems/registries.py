@@ -36,6 +36,11 @@ class Registries:
         """Raises :class:`RegistriesError`."""
         return cls(tuple(_registry(alias, value) for alias, value in option.items()))
 
+    @property
+    def insecure(self) -> Tuple[str, ...]:
+        """The addresses of those that may be asked over plain HTTP."""
+        return tuple(sorted({registry.address for registry in self.registries if registry.insecure}))
+
     def find(self, names: Optional[Sequence[str]], what: str) -> Tuple[Registry, ...]:
         """The registries that a `registries` field names by address or ``@alias``; the default ones for ``None``.
 

@@ -24,6 +24,9 @@ from c5c3.util_rules.image import BuiltImage, ImageAddress, ImageAddressRequest,
 from c5c3.util_rules.python import LoadedPythonLock, PythonInstallation, PythonLockRequest
 from c5c3.util_rules.tools import TOOLS_LOCK
 
+#: Its name in the layout, to which the file beside the layout is a link.
+PROVENANCE_FILE = "provenance.json"
+
 
 def provenance_path(output_path: str) -> str:
     """Where the provenance of the image at ``output_path`` is: beside its layout."""
