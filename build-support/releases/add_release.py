@@ -113,7 +113,7 @@ def _next_steps(new: NewRelease, components: Sequence[str]) -> str:
             f" take out what you do not build for {new.name}",
             f"  {folder}/{OVERRIDES}: empty; what of {RELEASES_FOLDER}/{new.like}/{OVERRIDES} holds still?",
             f"  patches/<component>/{new.like}: what of them goes into patches/<component>/{new.name}?",
-            "Then lock and build:",
+            "Then lock each component that you keep, and build:",
             *(f"  ./pants generate-lockfiles --resolve={new.name}/{component}" for component in components),
             "  ./pants package services::",
         ]
