@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
+from imagekit.oci.layout import Layout
 from imagekit.registry.pushes import repository as registry_repository
 from imagekit.registry.registry_servers import registry
 from imagekit.registry.settings import RegistrySettings
@@ -132,3 +133,44 @@ def test_one_image_that_fails_does_not_stop_or_hide_the_others(repository: Repos
     for name in ("both", "one", "two"):
         assert registry_repository(repository.address, settings, f"c5c3/{name}").get_manifest("1.0") is not None
     assert done.stdout.count("mounted") == 2
+
+
+def test_packaged_signed_and_verified(repository: Repository) -> None:
+    (repository.folder / "cosign.key").touch(0o600)
+    (repository.folder / "cosign.key").write_text(repository.new_key("cosign.pub"))
+    image = repository.folder / "dist/hello/hello"
+    sbom, provenance = (image.with_name(f"hello{ending}") for ending in (".cdx.json", ".provenance.json"))
+
+    def package() -> None:
+        done = repository.pants("package")
+        assert done.returncode == 0, done.stderr
+
+    def refusal() -> str:
+        done = repository.pants("--verify-packaged", "verify")
+        assert done.returncode == 1 and "hello:hello is refused." in done.stderr
+        return done.stderr
+
+    package()
+    assert f"The image has no signature: {image}.sigstore.json cannot be read" in refusal()
+    signed = subprocess.run(
+        [sys.executable, "-m", "imagekit", "sign", "--sign-with=cosign.key", f"--layout={image}", f"--sbom={sbom}"]
+        + [f"--provenance={provenance}"],
+        cwd=repository.folder,
+        env={"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+    )
+    assert signed.returncode == 0, signed.stderr
+    verified = repository.pants("--verify-packaged", "--verify-rebuild", "verify")
+    assert verified.returncode == 0, verified.stderr
+    assert verified.stdout.startswith(f"{image}@sha256:")
+    for what in ("image", "SBOM", "provenance"):
+        assert f"  {what} is signed by the key " in verified.stdout
+
+    sbom.write_text(json.dumps({**json.loads(sbom.read_text()), "version": 2}))
+    assert "error: The SBOM is not the one that was signed: " in refusal()
+    # The layout is not what this tree builds, so it is written again; the same image has the same signatures.
+    package()
+    layer = Layout(image).read_image().manifest.layers[-1].digest
+    Layout(image).blob_path(layer).write_bytes(b"changed")
+    assert f"layer {layer} has 7 bytes" in refusal()

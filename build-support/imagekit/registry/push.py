@@ -78,7 +78,7 @@ Progress = Callable[[RepositoryName, int], None]
 #: Called with the number of an image, from 0, as soon as it is pushed, or with why it is not.
 Finished = Callable[[int, Union[PushedImage, ImagekitError]], None]
 
-#: Signs the image that a descriptor names, and what is attached to it.
+#: Signs the image that a descriptor names and what is to be attached to it, and attaches that and the signatures.
 Sign = Callable[[Repository, Descriptor, Sequence[Attachment]], Tuple[Attached, ...]]
 
 
@@ -225,8 +225,9 @@ class Pusher:
             Attachment(item.artifact_type, ((item.media_type, _read_attachment(item), item.annotations),))
             for item in job.push.attachments
         ]
-        attached = repository.attach_referrers(subject, attachments)
-        return attached if self._sign is None else (*attached, *self._sign(repository, subject, attachments))
+        if self._sign is None:
+            return repository.attach_referrers(subject, attachments)
+        return self._sign(repository, subject, attachments)
 
     def _bring(self, repository: Repository, job: _Job, blob: Descriptor) -> Way:
         if repository.has_blob(blob.digest):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import ssl
 import threading
@@ -64,12 +65,16 @@ Body = Union[None, bytes, FileBody]
 
 @dataclass(frozen=True)
 class Answer:
-    """What a registry answered: ``url`` is the one asked last, ``headers`` has lower-case names."""
+    """What a registry answered: ``url`` is the one asked last, ``headers`` has lower-case names.
+
+    Where a blob was asked for and a whole one came, ``sha256`` has its hexadecimal digits and ``body`` is empty.
+    """
 
     status: int
     url: str
     headers: Mapping[str, str]
     body: bytes
+    sha256: Optional[str] = None
 
     def location(self) -> Optional[str]:
         said = self.headers.get("location")
@@ -124,11 +129,13 @@ class Session:
         mount_from: Optional[str] = None,
         headers: Mapping[str, str] = {},
         body: Body = None,
+        hashed: bool = False,
         what: str,
     ) -> Answer:
         """The answer to a request, after as many tries as it takes.
 
-        ``target`` is a path or a whole URL. Raises :class:`RegistryError` for an answer with a status that is not
+        ``target`` is a path or a whole URL. A body of any size that comes with status 200 is only ``hashed``, if that is
+        asked for. Raises :class:`RegistryError` for an answer with a status that is not
         ``expected``, with ``what`` the request was for.
         """
         pause = self.first_pause
@@ -143,6 +150,7 @@ class Session:
                     mount_from=mount_from,
                     headers=headers,
                     body=body,
+                    hashed=hashed,
                     what=what,
                 )
             except Interrupted as failure:
@@ -167,6 +175,7 @@ class Session:
         mount_from: Optional[str] = None,
         headers: Mapping[str, str] = {},
         body: Body = None,
+        hashed: bool = False,
         what: str,
     ) -> Answer:
         """One try of :meth:`ask`; raises :class:`Interrupted` where another may help."""
@@ -175,22 +184,22 @@ class Session:
             scopes += (f"repository:{mount_from}:{PULL}",)
         url = target if "://" in target else f"{self._find_scheme()}://{self.address.server}{target}"
         used = self._authorizations.get(scopes)
-        answer, challenges = self._follow(method, url, used, headers, body)
+        answer, challenges = self._follow(method, url, used, headers, body, hashed)
         if answer.status == 401:
             self._authorize(scopes, challenges, used, repository, what)
-            answer, challenges = self._follow(method, url, self._authorizations.get(scopes), headers, body)
+            answer, challenges = self._follow(method, url, self._authorizations.get(scopes), headers, body, hashed)
         if answer.status in expected:
             return answer
         raise self._refusal(answer, repository, what)
 
     def _follow(
-        self, method: str, url: str, authorization: Optional[str], headers: Mapping[str, str], body: Body
+        self, method: str, url: str, authorization: Optional[str], headers: Mapping[str, str], body: Body, hashed: bool
     ) -> Tuple[Answer, Tuple[Challenge, ...]]:
         for _ in range(MAX_REDIRECTS):
             sent = dict(headers)
             if authorization is not None and self._is_own(url):
                 sent["Authorization"] = authorization
-            answer, challenges = self._send(method, url, sent, body)
+            answer, challenges = self._send(method, url, sent, body, hashed)
             location = answer.location()
             if answer.status not in REDIRECTS or location is None or method not in ("GET", "HEAD"):
                 return answer, challenges
@@ -237,7 +246,9 @@ class Session:
         except ConnectorError as error:
             raise RegistryError(str(error)) from None
 
-    def _send(self, method: str, url: str, headers: Dict[str, str], body: Body) -> Tuple[Answer, Tuple[Challenge, ...]]:
+    def _send(
+        self, method: str, url: str, headers: Dict[str, str], body: Body, hashed: bool = False
+    ) -> Tuple[Answer, Tuple[Challenge, ...]]:
         sent = {"User-Agent": "imagekit", "Accept-Encoding": "identity", **headers}
         key = (urlsplit(url).scheme, *host_and_port(url))
         connection, target = self._connect(url, sent)
@@ -255,15 +266,27 @@ class Session:
             connection.close()
             if reused and not isinstance(body, FileBody):
                 # A server may close a connection that nobody uses at the moment it is used again.
-                return self._send(method, url, headers, body)
+                return self._send(method, url, headers, body, hashed)
             raise self._no_answer(url, error) from None
+        sha256 = hashlib.sha256() if hashed and response.status == 200 else None
+        data = b""
         try:
-            data = response.read(MAX_ANSWER + 1)
+            if sha256 is None:
+                data = response.read(MAX_ANSWER + 1)
+            else:
+                for piece in iter(lambda: response.read(_READ_SIZE), b""):
+                    sha256.update(piece)
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise self._no_answer(url, error) from None
         challenges = parse_challenges(response.headers.get_all("WWW-Authenticate") or [])
-        answer = Answer(response.status, url, {name.lower(): value for name, value in response.getheaders()}, data)
+        answer = Answer(
+            response.status,
+            url,
+            {name.lower(): value for name, value in response.getheaders()},
+            data,
+            None if sha256 is None else sha256.hexdigest(),
+        )
         if len(data) > MAX_ANSWER:
             connection.close()
             raise RegistryError(f"{redact(url)} answered with more than {MAX_ANSWER} bytes. It is no registry's document.")

@@ -9,10 +9,11 @@ from typing import Mapping, Optional
 
 from imagekit.oci.digest import Digest
 from imagekit.oci.json_document import Document, DocumentError, render
+from imagekit.provenance.statement import MEDIA_TYPE as PAYLOAD_TYPE
 from imagekit.signing.errors import VerificationError
 from imagekit.signing.private_key import Signer
 from imagekit.signing.public_key import PublicKey
-from imagekit.signing.statement import PAYLOAD_TYPE, Artifact, Statement, parse_statement
+from imagekit.signing.statement import Artifact, Statement, parse_statement
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 

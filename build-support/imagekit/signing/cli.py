@@ -71,17 +71,20 @@ def _configure_verify(parser: argparse.ArgumentParser) -> None:
 
 def _verify(arguments: argparse.Namespace) -> None:
     from imagekit.oci.layout import Layout
-    from imagekit.signing.verify_image import verify_in_registry, verify_on_disk
+    from imagekit.signing.verify_image import images_of, verify_in_registry, verify_on_disk
 
     verifier = chosen_verifier(arguments)
     if arguments.layout is not None:
-        _check_expected(arguments, Layout(arguments.layout).read_image().descriptor.digest, str(arguments.layout))
+        _check_expected(arguments, str(arguments.layout), Layout(arguments.layout).read_image().descriptor.digest)
         digest, lines = verify_on_disk(arguments.layout, arguments.sbom, arguments.provenance, verifier)
         name = str(arguments.layout)
     else:
         repository, digest = _find_image(arguments)
         name = str(repository.name)
-        _check_expected(arguments, digest, arguments.image)
+        if arguments.expect is not None:
+            # An index is what this tree builds when one of its images is: a build is for one architecture.
+            images = images_of(repository, digest) or ()
+            _check_expected(arguments, arguments.image, digest, *(image.digest for image in images))
         lines = verify_in_registry(repository, digest, verifier, chosen_layout(arguments))
     print("\n".join((f"{name}@{digest}", *(f"  {line}" for line in lines))))
 
@@ -102,8 +105,8 @@ def _find_image(arguments: argparse.Namespace) -> Tuple[Repository, Digest]:
     return repository, stored.descriptor.digest
 
 
-def _check_expected(arguments: argparse.Namespace, digest: Digest, name: str) -> None:
-    if arguments.expect is not None and str(digest) != arguments.expect:
+def _check_expected(arguments: argparse.Namespace, name: str, digest: Digest, *images: Digest) -> None:
+    if arguments.expect is not None and arguments.expect not in map(str, (digest, *images)):
         raise ImagekitError(
             f"The manifest of {name} is {digest}, but this tree builds {arguments.expect}. Check out the commit that "
             "it was built from, or publish what this tree builds."

@@ -85,4 +85,4 @@ def _read(path: Path, what: str) -> bytes:
         with path.open("rb") as file:
             return file.read(_MAX_KEY_SIZE)
     except OSError as error:
-        raise SigningError(f"The {what} {path} cannot be read: {error.strerror}.") from None
+        raise SigningError(f"The {what} {path} cannot be read: {error.strerror}. Check the path.") from None

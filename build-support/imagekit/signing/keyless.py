@@ -20,8 +20,9 @@ from sigstore.verify import Verifier as SigstoreVerifier
 from sigstore.verify import policy
 
 from imagekit.oci.digest import Digest
+from imagekit.provenance.statement import MEDIA_TYPE as PAYLOAD_TYPE
 from imagekit.signing.errors import SigningError, VerificationError
-from imagekit.signing.statement import PAYLOAD_TYPE, Artifact, Statement, parse_statement
+from imagekit.signing.statement import Artifact, Statement, parse_statement
 
 #: An OIDC token for the audience "sigstore", where CI has no way of its own to get one.
 TOKEN_VARIABLE = "SIGSTORE_ID_TOKEN"

@@ -24,9 +24,6 @@ def sign_published(signer: BundleSigner, layout: SignatureLayout) -> Sign:
             contents.get(ATTACHED_TYPES[Artifact.SBOM]),
             contents.get(ATTACHED_TYPES[Artifact.PROVENANCE]),
         )
-        return tuple(
-            Attached("signature", descriptor, sent)
-            for descriptor, sent in attach_signatures(repository, subject, statements, signer, layout)
-        )
+        return attach_signatures(repository, subject, statements, signer, layout, attachments)
 
     return sign

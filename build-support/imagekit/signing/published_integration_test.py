@@ -67,6 +67,8 @@ def test_what_is_signed_is_verified_and_not_signed_again(
     assert [item.artifact_type for item in first.attached][:2] == list(ATTACHED_TYPES.values())
     assert {item.artifact_type for item in first.attached[2:]} == {"signature"}
     assert all(item.sent for item in first.attached) and second.nothing_sent
+    # One list of what is attached, SBOM, provenance and signatures, in one piece.
+    assert sum(put.startswith(f"sha256-{digest.hex} ") for put in puts) == 1
     # Everything is there before the tag is.
     assert puts[-1].startswith("28.0.0 ")
     assert len(verified) == 4

@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Tuple
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from imagekit.errors import ImagekitError
 from imagekit.oci import media_types
+from imagekit.oci.descriptor import Platform
 from imagekit.oci.digest import Digest
+from imagekit.oci.index import Index
+from imagekit.registry.conftest import MakeLayout
+from imagekit.registry.modern_registry import modern_registry
+from imagekit.registry.pushes import repository
+from imagekit.registry.session import MAX_ANSWER
+from imagekit.registry.settings import RegistrySettings
 from imagekit.signing.bundle_signer import KeySigner
 from imagekit.signing.cli import COMMANDS
+from imagekit.signing.errors import VerificationError
 from imagekit.signing.key_command import open_key_command
 from imagekit.signing.private_key_test import key_program, pem
 from imagekit.signing.public_key import PublicKey
 from imagekit.signing.registry_signatures import SignatureLayout
 from imagekit.signing.signed_images import KEY, OTHER, SBOM, Published
 from imagekit.signing.statement import Artifact
+from imagekit.signing.verify_image import verify_in_registry
 
 
 @pytest.mark.parametrize("layout", SignatureLayout)
 def test_signed_once_and_verified(published: Published, layout: SignatureLayout) -> None:
-    assert all(sent for _, sent in published.sign(layout))
+    assert all(item.sent for item in published.sign(layout))
     lines = (
         "manifest, configuration and 2 layers are what their digests say",
         *(f"{what} is signed by {KEY.verifier.name}" for what in ("image", "SBOM", "provenance")),
@@ -32,7 +43,7 @@ def test_signed_once_and_verified(published: Published, layout: SignatureLayout)
     assert published.verify(layout) == lines
     before = published.repository.session.requests
     again = published.sign(layout)
-    assert not any(sent for _, sent in again)
+    assert not any(item.sent for item in again)
     # Nothing but reading: one list of referrers that is a 404, and the tag that stands in for it.
     if layout is SignatureLayout.BUNDLE:
         assert published.repository.session.requests - before == 2
@@ -44,9 +55,9 @@ def test_signed_once_and_verified(published: Published, layout: SignatureLayout)
 @pytest.mark.parametrize("layout", SignatureLayout)
 def test_a_second_signer_takes_nothing_away(published: Published, layout: SignatureLayout) -> None:
     published.sign(layout)
-    assert all(sent for _, sent in published.sign(layout, OTHER))
+    assert all(item.sent for item in published.sign(layout, OTHER))
     assert len(published.verify(layout)) == 4
-    assert not any(sent for _, sent in published.sign(layout))
+    assert not any(item.sent for item in published.sign(layout))
 
 
 def test_a_key_whose_signatures_differ_each_time_signs_once(published: Published, tmp_path: Path) -> None:
@@ -54,8 +65,8 @@ def test_a_key_whose_signatures_differ_each_time_signs_once(published: Published
     (tmp_path / "key").write_bytes(pem(material))
     (tmp_path / "public").write_text(PublicKey(material.public_key()).pem)
     signer = KeySigner(open_key_command(str(key_program(tmp_path, "token", tmp_path / "key", tmp_path / "public"))))
-    assert all(sent for _, sent in published.sign(signer=signer))
-    assert not any(sent for _, sent in published.sign(signer=signer))
+    assert all(item.sent for item in published.sign(signer=signer))
+    assert not any(item.sent for item in published.sign(signer=signer))
 
 
 @pytest.mark.parametrize("layout", SignatureLayout)
@@ -166,3 +177,60 @@ def test_the_command_finds_an_image_by_its_tag(
     with pytest.raises(ImagekitError) as caught:
         run("verify", f"--image={name}:2", "--key=env://KEY")
     assert str(caught.value) == f"The image {name}:2 is not there. Publish it, or check the name."
+
+
+def test_each_image_of_an_index_is_verified(
+    published: Published, tmp_path: Path, make_layout: MakeLayout, settings: RegistrySettings
+) -> None:
+    published.sign()
+    other = Published(published.server, make_layout("arm64", "base", "arm64"), settings)
+    index = Index(
+        (
+            replace(published.subject, platform=Platform("amd64")),
+            replace(other.subject, platform=Platform("arm64")),
+        )
+    )
+    digest = published.repository.put_manifest(index.render(), media_types.INDEX, "multi").digest
+
+    def verify() -> Tuple[str, ...]:
+        return verify_in_registry(published.repository, digest, KEY.verifier, SignatureLayout.BUNDLE)
+
+    with pytest.raises(VerificationError) as caught:
+        verify()
+    assert str(caught.value).startswith(
+        f"The image {other.subject.digest} (linux/arm64) of the index {digest} is refused: The image has no signature: "
+    )
+    other.sign()
+    lines = verify()
+    assert len(lines) == 10
+    assert lines[0] == f"linux/amd64 is {published.subject.digest}"
+    assert lines[6] == "linux/arm64: manifest, configuration and 2 layers are what their digests say"
+    arguments = (f"--image={published.repository.name}:multi", f"--key={tmp_path / 'key.pub'}")
+    (tmp_path / "key.pub").write_text(KEY.verifier.key.pem)
+    run("verify", *arguments, f"--expect={other.subject.digest}")
+    with pytest.raises(ImagekitError, match="but this tree builds sha256:"):
+        run("verify", *arguments, f"--expect={Digest.of(b'other')}")
+    other.change_blob(other.image.manifest.layers[1].digest)
+    with pytest.raises(VerificationError, match=f"linux/arm64.* The layer {other.image.manifest.layers[1].digest} was changed"):
+        verify()
+
+
+def test_an_index_without_images(published: Published) -> None:
+    digest = published.repository.put_manifest(Index(()).render(), media_types.INDEX, "empty").digest
+    with pytest.raises(VerificationError) as caught:
+        verify_in_registry(published.repository, digest, KEY.verifier, SignatureLayout.BUNDLE)
+    assert str(caught.value) == (
+        f"The index {published.repository.name}@{digest} names no image. Publish it again."
+    )
+
+
+def test_a_large_layer_in_a_registry_without_ranges(settings: RegistrySettings) -> None:
+    data = bytes(range(256)) * (MAX_ANSWER // 256) + b"more"
+    with modern_registry() as server:
+        store = repository(server.address, settings)
+        blob = store.put_blob(data)
+        assert store.blob_digest(blob) == Digest.of(data)
+        server.repositories["c5c3/keystone"].blobs[str(blob.digest)] = data[:-1] + b"x"
+        assert store.blob_digest(blob) == Digest.of(data[:-1] + b"x")
+        # The connection is good for the next request.
+        assert store.has_blob(blob.digest)

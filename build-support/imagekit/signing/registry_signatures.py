@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
 from typing import Iterator, List, Sequence, Tuple, Union
 
@@ -11,7 +12,7 @@ from imagekit.oci.digest import Digest
 from imagekit.oci.json_document import DocumentError
 from imagekit.oci.manifest import Manifest
 from imagekit.registry.errors import RegistryError
-from imagekit.registry.repository import Attachment, Referrer, Repository, StoredManifest
+from imagekit.registry.repository import Attached, Attachment, Referrer, Repository, StoredManifest
 from imagekit.signing import bundle
 from imagekit.signing.attachments import PREDICATE_TYPE, signed_attachment
 from imagekit.signing.bundle_signer import BundleSigner, KeySigner
@@ -35,11 +36,11 @@ class SignatureLayout(Enum):
     COSIGN = "cosign"
 
 
-#: A manifest with signatures, and whether it was sent.
-Attached = Tuple[Descriptor, bool]
-
 #: A signature as a registry has it: a bundle, or a layer of the older layout.
 _Signature = Union[bytes, SignatureLayer]
+
+#: What a signature is called among what is attached.
+_SIGNATURE = "signature"
 
 
 def attach_signatures(
@@ -48,13 +49,15 @@ def attach_signatures(
     statements: Sequence[Statement],
     signer: BundleSigner,
     layout: SignatureLayout = SignatureLayout.BUNDLE,
+    attachments: Sequence[Attachment] = (),
 ) -> Tuple[Attached, ...]:
     """Sign ``statements`` about the image ``subject``; what this signer has signed already is not signed again.
 
-    Raises :class:`SigningError` and :class:`RegistryError`.
+    ``attachments`` are attached too, and come first in what is returned: together, since a registry without the referrers
+    API keeps one list of all, which is then written once. Raises :class:`SigningError` and :class:`RegistryError`.
     """
     if layout is SignatureLayout.BUNDLE:
-        return _attach_bundles(repository, subject, statements, signer)
+        return _attach_bundles(repository, subject, statements, signer, attachments)
     if not isinstance(signer, KeySigner):
         raise SigningError(
             "The older layout of cosign takes signatures by keys alone, but an identity was to sign. Sign with a key, "
@@ -64,11 +67,16 @@ def attach_signatures(
         tag: [statement for statement in statements if signature_tag(subject.digest, statement.artifact) == tag]
         for tag in (signature_tag(subject.digest, statement.artifact) for statement in statements)
     }
-    return tuple(_attach_layers(repository, tag, of_tag, signer) for tag, of_tag in by_tag.items())
+    attached = repository.attach_referrers(subject, attachments)
+    return (*attached, *(_attach_layers(repository, tag, of_tag, signer) for tag, of_tag in by_tag.items()))
 
 
 def _attach_bundles(
-    repository: Repository, subject: Descriptor, statements: Sequence[Statement], signer: BundleSigner
+    repository: Repository,
+    subject: Descriptor,
+    statements: Sequence[Statement],
+    signer: BundleSigner,
+    attachments: Sequence[Attachment],
 ) -> Tuple[Attached, ...]:
     there: List[Attached] = []
     new: List[Attachment] = []
@@ -79,11 +87,13 @@ def _attach_bundles(
             if _may_hold(referrer, statement.artifact) and _signs(
                 read_attached(repository, referrer.descriptor.digest), statement, signer.verifier
             ):
-                there.append((referrer.descriptor, False))
+                there.append(Attached(_SIGNATURE, referrer.descriptor, False))
                 break
         else:
             new.append(signed_attachment(statement, signer))
-    return (*there, *((item.descriptor, item.sent) for item in repository.attach_referrers(subject, new)))
+    attached = repository.attach_referrers(subject, (*attachments, *new))
+    signed = (replace(item, artifact_type=_SIGNATURE) for item in attached[len(attachments) :])
+    return (*attached[: len(attachments)], *there, *signed)
 
 
 def _attach_layers(repository: Repository, tag: str, statements: Sequence[Statement], signer: KeySigner) -> Attached:
@@ -98,12 +108,12 @@ def _attach_layers(repository: Repository, tag: str, statements: Sequence[Statem
         )
     ]
     if stored is not None and not new:
-        return stored.descriptor, False
+        return Attached(_SIGNATURE, stored.descriptor, False)
     manifest = signature_manifest([layer.descriptor for layer in (*there, *new)])
     repository.put_blob(manifest.config)
     for layer in new:
         repository.put_blob(layer.content)
-    return repository.put_manifest(manifest.data, media_types.MANIFEST, tag), True
+    return Attached(_SIGNATURE, repository.put_manifest(manifest.data, media_types.MANIFEST, tag), True)
 
 
 def find_statements(

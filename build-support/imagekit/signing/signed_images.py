@@ -9,14 +9,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from imagekit.errors import ImagekitError
-from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.digest import Digest
 from imagekit.oci.layout import Layout
 from imagekit.registry.push import push_images
 from imagekit.registry.push_request import ImagePush, PushRequest, Tag
 from imagekit.registry.reference import RegistryAddress, RepositoryName
 from imagekit.registry.registry_servers import RunningRegistry
-from imagekit.registry.repository import Repository
+from imagekit.registry.repository import Attached, Repository
 from imagekit.registry.session import Session
 from imagekit.registry.settings import RegistrySettings
 from imagekit.signing.attachments import image_statements
@@ -63,7 +62,7 @@ class Published:
 
     def sign(
         self, layout: SignatureLayout = SignatureLayout.BUNDLE, signer: BundleSigner = KEY
-    ) -> Tuple[Tuple[Descriptor, bool], ...]:
+    ) -> Tuple[Attached, ...]:
         return attach_signatures(self.repository, self.subject, self.statements, signer, layout)
 
     def verify(self, layout: SignatureLayout = SignatureLayout.BUNDLE) -> Tuple[str, ...]:

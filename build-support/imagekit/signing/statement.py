@@ -8,10 +8,8 @@ from typing import Dict, Mapping
 
 from imagekit.oci.digest import Digest
 from imagekit.oci.json_document import Document, DocumentError, render
+from imagekit.provenance.statement import PREDICATE_TYPE, STATEMENT_TYPE
 from imagekit.signing.errors import VerificationError
-
-STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
-PAYLOAD_TYPE = "application/vnd.in-toto+json"
 
 
 class Artifact(Enum):
@@ -19,7 +17,7 @@ class Artifact(Enum):
 
     IMAGE = "https://sigstore.dev/cosign/sign/v1"
     SBOM = "https://cyclonedx.org/bom"
-    PROVENANCE = "https://slsa.dev/provenance/v1"
+    PROVENANCE = PREDICATE_TYPE
 
     @property
     def label(self) -> str:

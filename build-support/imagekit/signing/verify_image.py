@@ -6,15 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Optional, Sequence, Tuple
 
+from imagekit.oci import media_types
 from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.digest import Digest
+from imagekit.oci.index import Index
 from imagekit.oci.json_document import DocumentError
 from imagekit.oci.layout import Layout
 from imagekit.oci.manifest import Manifest
 from imagekit.oci.validate import validate_layout
 from imagekit.provenance import statement
 from imagekit.registry.errors import RegistryError
-from imagekit.registry.repository import Repository
+from imagekit.registry.repository import Repository, StoredManifest
 from imagekit.sbom import cyclonedx
 from imagekit.signing.attachments import image_statements
 from imagekit.signing.bundle_file import read_artifact, read_bundle
@@ -26,6 +28,7 @@ from imagekit.signing.verifier import Verifier, check_signed, verify_artifact
 #: The artifact types that unsigned SBOMs and provenance are attached as.
 ATTACHED_TYPES = {Artifact.SBOM: cyclonedx.MEDIA_TYPE, Artifact.PROVENANCE: statement.MEDIA_TYPE}
 _LAYERS_AT_ONCE = 4
+_INDEXES = (media_types.INDEX, "application/vnd.docker.distribution.manifest.list.v2+json")
 
 
 def verify_in_registry(
@@ -33,8 +36,46 @@ def verify_in_registry(
 ) -> Tuple[str, ...]:
     """Verify the image ``digest`` with its layers, signature, SBOM and provenance; a line for each thing that is sound.
 
-    Raises :class:`VerificationError`, and :class:`RegistryError` when the registry cannot be asked.
+    Of an index, every image is verified. Raises :class:`VerificationError`, and :class:`RegistryError` when the registry
+    cannot be asked.
     """
+    images = images_of(repository, digest)
+    if images is None:
+        return _verify_image(repository, digest, verifier, layout)
+    lines: Tuple[str, ...] = ()
+    for image in images:
+        name = str(image.platform or image.digest)
+        try:
+            verified = _verify_image(repository, image.digest, verifier, layout)
+        except VerificationError as error:
+            raise VerificationError(f"The image {image.digest} ({name}) of the index {digest} is refused: {error}") from None
+        lines += (f"{name} is {image.digest}", *(f"{name}: {line}" for line in verified))
+    return lines
+
+
+def images_of(repository: Repository, digest: Digest) -> Optional[Tuple[Descriptor, ...]]:
+    """The images of the index ``digest``; ``None`` when it is no index. Raises :class:`VerificationError`."""
+    stored = _read_manifest(repository, digest)
+    if stored.descriptor.media_type not in _INDEXES:
+        return None
+    origin = f"The index {repository.name}@{digest}"
+    try:
+        images = Index.parse(stored.data, origin).manifests
+    except DocumentError as error:
+        raise VerificationError(str(error)) from None
+    if not images:
+        raise VerificationError(f"{origin} names no image. Publish it again.")
+    for image in images:
+        if image.media_type in _INDEXES:
+            raise VerificationError(
+                f"{origin} names the index {image.digest}, but only images are known in an index. Verify it by its digest."
+            )
+    return images
+
+
+def _verify_image(
+    repository: Repository, digest: Digest, verifier: Verifier, layout: SignatureLayout
+) -> Tuple[str, ...]:
     count = _verify_content(repository, digest)
     lines = [f"manifest, configuration and {count} layers are what their digests say"]
     for artifact in Artifact:
@@ -71,12 +112,7 @@ def _check_any(signed: Sequence[Statement], expected: Statement, where: str) -> 
 
 def _verify_content(repository: Repository, digest: Digest) -> int:
     """The number of layers; raises :class:`VerificationError` for a changed manifest, configuration or layer."""
-    try:
-        stored = repository.get_manifest(str(digest))
-    except RegistryError as error:
-        raise VerificationError(f"The manifest {digest} cannot be read: {error}") from None
-    if stored is None:
-        raise VerificationError(f"The manifest {digest} is not in {repository.name}. Publish the image again.")
+    stored = _read_manifest(repository, digest)
     try:
         manifest = Manifest.parse(stored.data, f"The manifest {repository.name}@{digest}")
     except DocumentError as error:
@@ -86,6 +122,16 @@ def _verify_content(repository: Repository, digest: Digest) -> int:
         for done in [pool.submit(_verify_blob, repository, "layer", layer) for layer in manifest.layers]:
             done.result()
     return len(manifest.layers)
+
+
+def _read_manifest(repository: Repository, digest: Digest) -> StoredManifest:
+    try:
+        stored = repository.get_manifest(str(digest))
+    except RegistryError as error:
+        raise VerificationError(f"The manifest {digest} cannot be read: {error}") from None
+    if stored is None:
+        raise VerificationError(f"The manifest {digest} is not in {repository.name}. Publish the image again.")
+    return stored
 
 
 def _verify_blob(repository: Repository, what: str, descriptor: Descriptor) -> None:
