@@ -34,7 +34,7 @@ from c5c3.goals.lockfiles import AllLocks, GenerateServiceLock, PinnedSource, Pi
 from c5c3.goals.update_sources import MovedSources, MovedSourcesRequest
 from c5c3.util_rules import python
 from c5c3.util_rules.fetched import FetchedFile, PythonFileRequest
-from c5c3.util_rules.python import BuildWheelRequest, SelectedWheelRequest, Wheel
+from c5c3.util_rules.python import BuildWheelRequest, SelectedWheelRequest, SourceWheelRequest, Wheel
 from c5c3.util_rules.source import ComponentRequest, PatchedSource, Source
 from c5c3.util_rules.step import ImagekitSources, ImagekitTools
 
@@ -197,13 +197,21 @@ class Tree:
             asked.append(request)
             return Wheel("x.whl", EMPTY_DIGEST)
 
-        locked = SelectedPackage("oslo-messaging", source.version, None, component="oslo.messaging")
-        run_rule_with_mocks(
-            python.select_wheel,
-            rule_args=[SelectedWheelRequest(locked, python.Toolchain((), (), "3.11"), source)],
-            mock_gets=[
+        def build_from_source(request: SourceWheelRequest) -> Wheel:
+            mocks = [
                 MockGet(PatchedSource, (Source,), lambda _: patched),
                 MockGet(Wheel, (BuildWheelRequest,), build),
+            ]
+            return run_rule_with_mocks(python.build_source_wheel, rule_args=[request], mock_gets=mocks)
+
+        locked = SelectedPackage("oslo-messaging", source.version, None, component="oslo.messaging")
+        base = Address("3rdparty/bases/bookworm")
+        run_rule_with_mocks(
+            python.select_wheel,
+            rule_args=[SelectedWheelRequest(locked, python.Toolchain(base, base, "3.11"), source)],
+            mock_gets=[
+                MockGet(Wheel, (SourceWheelRequest,), build_from_source),
+                MockGet(Wheel, (BuildWheelRequest,), lambda _: pytest.fail("a fetched sdist was built")),
                 MockGet(FetchedFile, (PythonFileRequest,), lambda _: pytest.fail("a wheel was fetched")),
             ],
         )

@@ -67,7 +67,7 @@ from c5c3.util_rules.debian import (
     debian_architecture,
 )
 from c5c3.util_rules.image_names import ImageError, image_tags
-from c5c3.util_rules.layers import LayerBlob, LayerRequest, Piece
+from c5c3.util_rules.layers import ImageRootfsRequest, LayerBlob, LayerRequest, Piece, Rootfs, RootfsRequest
 from c5c3.util_rules.python import PythonEnvironmentRequest, PythonInstallation, PythonLayers, PythonLayersRequest, Toolchain
 from c5c3.util_rules.source import Source
 from c5c3.util_rules.step import Step, StepResult
@@ -256,75 +256,147 @@ async def find_system_locks(request: SystemLocksRequest) -> SystemLocks:
     return SystemLocks((*names, system_lock_name(target)) if target[SystemPackagesField].value else names)
 
 
-@rule(desc="Build an image's layers", level=LogLevel.DEBUG)
-async def build_image_layers(request: ImageLayersRequest) -> ImageLayers:
+@dataclass(frozen=True)
+class ImageToolchainRequest:
+    """What the wheels of the `docker_image` at ``address`` are built and installed in."""
+
+    address: Address
+
+
+@rule
+async def find_toolchain(request: ImageToolchainRequest) -> Toolchain:
+    wrapped = await Get(WrappedTarget, WrappedTargetRequest(request.address, description_of_origin="<infallible>"))
+    target = wrapped.target
+    builder = target[BuilderField].value
+    if not builder:
+        raise ImageError(
+            f"Target {target.address} is for release {target[ReleaseField].value}, but its `builder` field is not set. "
+            "Name the `docker_image` that wheels are built in, such as "
+            "`builder=\"3rdparty/bases/bookworm#venv-builder\"`."
+        )
+    # Not this image's own system packages: a wheel is installed once for all services.
+    base = target[PythonBaseField] if target[PythonBaseField].value else target[BaseField]
+    if not base.value:
+        raise ImageError(
+            f"Target {target.address} is for release {target[ReleaseField].value}, but its `base` field is not set. Name "
+            "the `docker_image` that it stands on, such as `base=\"3rdparty/bases/bookworm#python-base\"`."
+        )
+    distribution, builder_image, base_image = await MultiGet(
+        Get(Distribution, DistributionRequest(target[DistributionField].value, target.address)),
+        Get(ImageAddress, ImageAddressRequest(builder, BuilderField.alias, target.address)),
+        Get(ImageAddress, ImageAddressRequest(base.value, base.alias, target.address)),
+    )
+    return Toolchain(builder_image.address, base_image.address, distribution.python)
+
+
+@rule
+async def find_image_rootfs(request: ImageRootfsRequest) -> Rootfs:
+    image = await Get(ImageLayers, ImageLayersRequest(request.address))
+    return await Get(Rootfs, RootfsRequest(image.layers))
+
+
+@dataclass(frozen=True)
+class OperatingSystemRequest:
+    """What the virtual environment of the `docker_image` at ``address`` stands on; see :class:`ImageLayersRequest`."""
+
+    address: Address
+    allow_stale: bool
+
+
+@dataclass(frozen=True)
+class OperatingSystem:
+    """The image below, and with the system packages of this one on it the layers and .deb locks."""
+
+    below: ImageLayers
+    layers: Tuple[LayerBlob, ...]
+    debs: Tuple[LoadedDebLock, ...]
+
+
+@rule
+async def build_operating_system(request: OperatingSystemRequest) -> OperatingSystem:
     wrapped = await Get(WrappedTarget, WrappedTargetRequest(request.address, description_of_origin="<infallible>"))
     target = wrapped.target
     below = ImageLayers((), ImageConfiguration(), None)
     if target[BaseField].value:
         base = await Get(ImageAddress, ImageAddressRequest(target[BaseField].value, BaseField.alias, target.address))
         below = await Get(ImageLayers, ImageLayersRequest(base.address, request.allow_stale))
-    layers = list(below.layers)
-    debs, installation = list(below.debs), below.python
-
     system_packages = tuple(target[SystemPackagesField].value or ())
-    if system_packages:
-        distribution = await Get(Distribution, DistributionRequest(target[DistributionField].value, target.address))
-        locks = await Get(SystemLocks, SystemLocksRequest(target.address))
-        *locks_below, name = locks.names
-        extends = locks_below[-1] if locks_below else None
-        lock = await Get(
-            LoadedDebLock, DebLockRequest(distribution, name, system_packages, extends, request.allow_stale)
-        )
-        debs.append(lock)
-        headers = target[HeadersField].value
-        layers.append(
-            await Get(LayerBlob, SystemLayerRequest(name, lock, headers, tuple(layers)))
-            if layers
-            else await Get(LayerBlob, BaseLayerRequest(name, lock, headers))
+    if not system_packages:
+        return OperatingSystem(below, below.layers, below.debs)
+    distribution, locks = await MultiGet(
+        Get(Distribution, DistributionRequest(target[DistributionField].value, target.address)),
+        Get(SystemLocks, SystemLocksRequest(target.address)),
+    )
+    *locks_below, name = locks.names
+    extends = locks_below[-1] if locks_below else None
+    lock = await Get(LoadedDebLock, DebLockRequest(distribution, name, system_packages, extends, request.allow_stale))
+    headers = target[HeadersField].value
+    added = (
+        await Get(LayerBlob, SystemLayerRequest(name, lock, headers, below.layers))
+        if below.layers
+        else await Get(LayerBlob, BaseLayerRequest(name, lock, headers))
+    )
+    return OperatingSystem(below, (*below.layers, added), (*below.debs, lock))
+
+
+@dataclass(frozen=True)
+class ReleaseLayersRequest:
+    """The virtual environment in the `docker_image` at ``address``, which has a release."""
+
+    address: Address
+
+
+@rule
+async def build_release_layers(request: ReleaseLayersRequest) -> PythonLayers:
+    wrapped = await Get(WrappedTarget, WrappedTargetRequest(request.address, description_of_origin="<infallible>"))
+    target = wrapped.target
+    toolchain, distribution = await MultiGet(
+        Get(Toolchain, ImageToolchainRequest(target.address)),
+        Get(Distribution, DistributionRequest(target[DistributionField].value, target.address)),
+    )
+    return await Get(
+        PythonLayers,
+        PythonLayersRequest(
+            environment_request(target, str(target[ReleaseField].value)),
+            distribution,
+            toolchain,
+            tuple(target[SystemModulesField].value or ()),
+        ),
+    )
+
+
+def check_python_base(target: Target, below: ImageLayers, python_base: ImageLayers) -> None:
+    """Raises :class:`ImageError` unless ``below``, what ``target`` stands on, has ``python_base`` at its bottom."""
+    if below.layers[: len(python_base.layers)] != python_base.layers:
+        raise ImageError(
+            f"Target {target.address} stands on {target[BaseField].value!r}, which does not stand on "
+            f"{target[PythonBaseField].value!r}: wheels that are installed with the one may not work with the "
+            f"other. Give {target[BaseField].value!r} that `base`, or name another one."
         )
 
-    source: Optional[Source] = None
-    release = target[ReleaseField].value
-    if release:
-        distribution = await Get(Distribution, DistributionRequest(target[DistributionField].value, target.address))
-        builder_address = target[BuilderField].value
-        if not builder_address:
-            raise ImageError(
-                f"Target {target.address} is for release {release}, but its `builder` field is not set. Name the "
-                "`docker_image` that wheels are built in, such as `builder=\"3rdparty/bases/bookworm#venv-builder\"`."
-            )
-        builder_image = await Get(
-            ImageAddress, ImageAddressRequest(builder_address, BuilderField.alias, target.address)
-        )
-        builder = await Get(ImageLayers, ImageLayersRequest(builder_image.address))
-        # Not this image's own system packages: a wheel is installed once for all services.
-        python_base = below
-        if target[PythonBaseField].value:
-            python_base_image = await Get(
-                ImageAddress, ImageAddressRequest(target[PythonBaseField].value, PythonBaseField.alias, target.address)
-            )
-            python_base = await Get(ImageLayers, ImageLayersRequest(python_base_image.address))
-            if below.layers[: len(python_base.layers)] != python_base.layers:
-                raise ImageError(
-                    f"Target {target.address} stands on {target[BaseField].value!r}, which does not stand on "
-                    f"{target[PythonBaseField].value!r}: wheels that are installed with the one may not work with the "
-                    f"other. Give {target[BaseField].value!r} that `base`, or name another one."
-                )
-        toolchain = Toolchain(builder.layers, python_base.layers, distribution.python)
-        python = await Get(
-            PythonLayers,
-            PythonLayersRequest(
-                environment_request(target, release),
-                distribution,
-                toolchain,
-                tuple(target[SystemModulesField].value or ()),
-            ),
-        )
-        layers.extend(python.layers)
-        source, installation = python.source, python.installation
 
+@rule(desc="Build an image's layers", level=LogLevel.DEBUG)
+async def build_image_layers(request: ImageLayersRequest) -> ImageLayers:
+    wrapped = await Get(WrappedTarget, WrappedTargetRequest(request.address, description_of_origin="<infallible>"))
+    target = wrapped.target
     files = await Get(HydratedSources, HydrateSourcesRequest(target[FilesField]))
+    # Neither the packages of the system nor those of Python wait for the other.
+    system_request = OperatingSystemRequest(target.address, request.allow_stale)
+    if target[ReleaseField].value:
+        toolchain = await Get(Toolchain, ImageToolchainRequest(target.address))
+        system, python, python_base = await MultiGet(
+            Get(OperatingSystem, OperatingSystemRequest, system_request),
+            Get(PythonLayers, ReleaseLayersRequest(target.address)),
+            Get(ImageLayers, ImageLayersRequest(toolchain.base)),
+        )
+        check_python_base(target, system.below, python_base)
+        layers = [*system.layers, *python.layers]
+        source, installation = python.source, python.installation
+    else:
+        system = await Get(OperatingSystem, OperatingSystemRequest, system_request)
+        layers = list(system.layers)
+        source, installation = None, system.below.python
+
     if files.snapshot.files:
         piece = await Get(Piece, FilesPieceRequest(target.address.spec_path, files.snapshot.digest))
         layers.append(
@@ -335,8 +407,8 @@ async def build_image_layers(request: ImageLayersRequest) -> ImageLayers:
                 ),
             )
         )
-    configuration = _configuration(target, below.configuration, source)
-    return ImageLayers(tuple(layers), configuration, source, tuple(debs), installation)
+    configuration = _configuration(target, system.below.configuration, source)
+    return ImageLayers(tuple(layers), configuration, source, system.debs, installation)
 
 
 def _configuration(target: Target, base: ImageConfiguration, source: Optional[Source]) -> ImageConfiguration:

@@ -11,6 +11,7 @@ from typing import Tuple
 from imagekit.oci.collisions import Replaces
 from imagekit.oci.json_document import Document
 from imagekit.oci.layer import Layer
+from pants.engine.addresses import Address
 from pants.engine.fs import Digest, DigestContents, DigestSubset, MergeDigests, PathGlobs, RemovePrefix
 from pants.engine.internals.selectors import Get, MultiGet
 from pants.engine.rules import collect_rules, rule
@@ -133,6 +134,13 @@ class Rootfs:
 @dataclass(frozen=True)
 class RootfsRequest:
     layers: Tuple[LayerBlob, ...]
+
+
+@dataclass(frozen=True)
+class ImageRootfsRequest:
+    """The root file system of the image of the `docker_image` at ``address``."""
+
+    address: Address
 
 
 @rule

@@ -30,7 +30,7 @@ from pants.util.logging import LogLevel
 
 from c5c3.util_rules.debian import Distribution
 from c5c3.util_rules.fetched import FetchedFile, PythonFileRequest
-from c5c3.util_rules.layers import LayerBlob, LayerRequest, Piece, Rootfs, RootfsRequest
+from c5c3.util_rules.layers import ImageRootfsRequest, LayerBlob, LayerRequest, Piece, Rootfs
 from c5c3.util_rules.required_file import RequiredFile, RequiredFileRequest
 from c5c3.util_rules.source import (
     AllImageComponents,
@@ -271,10 +271,13 @@ async def load_python_lock(request: PythonLockRequest) -> LoadedPythonLock:
 
 @dataclass(frozen=True)
 class Toolchain:
-    """Where wheels are built and where they are installed: the layers of the builder and of the base."""
+    """Where wheels are built and where they are installed: the images of the builder and of the base.
 
-    builder: Tuple[LayerBlob, ...]
-    base: Tuple[LayerBlob, ...]
+    By address, so that a rule waits for the one it needs, and a fetch for neither.
+    """
+
+    builder: Address
+    base: Address
     python: str
 
 
@@ -315,7 +318,7 @@ class SelectedWheelRequest:
 
 @rule
 async def build_wheel(request: BuildWheelRequest) -> Wheel:
-    rootfs = await Get(Rootfs, RootfsRequest(request.toolchain.builder))
+    rootfs = await Get(Rootfs, ImageRootfsRequest(request.toolchain.builder))
     wheels = await MultiGet(
         Get(Wheel, SelectedWheelRequest(package, request.toolchain)) for package in request.build_requires
     )
@@ -348,18 +351,49 @@ async def build_wheel(request: BuildWheelRequest) -> Wheel:
     return Wheel(path, built.digest)
 
 
+@dataclass(frozen=True)
+class SourceWheelRequest:
+    """The wheel of ``name`` ``version`` from a pinned ``source``, patched; the rest as in :class:`BuildWheelRequest`."""
+
+    name: str
+    version: str
+    source: Source
+    build_requires: Tuple[SelectedPackage, ...]
+    toolchain: Toolchain
+    locked_requires: Tuple[str, ...]
+    extras: Tuple[str, ...]
+    remedy: str
+
+
+@rule
+async def build_source_wheel(request: SourceWheelRequest) -> Wheel:
+    patched = await Get(PatchedSource, Source, request.source)
+    return await Get(
+        Wheel,
+        BuildWheelRequest(
+            request.name,
+            request.version,
+            patched.path,
+            patched.digest,
+            request.build_requires,
+            request.toolchain,
+            request.locked_requires,
+            request.extras,
+            request.remedy,
+        ),
+    )
+
+
 @rule
 async def select_wheel(request: SelectedWheelRequest) -> Wheel:
     package = request.package
     if request.library is not None:
-        patched = await Get(PatchedSource, Source, request.library)
         return await Get(
             Wheel,
-            BuildWheelRequest(
+            SourceWheelRequest(
                 package.name,
                 package.version,
-                patched.path,
-                patched.digest,
+                request.library,
                 package.build_requires,
                 request.toolchain,
                 package.requires,
@@ -390,7 +424,7 @@ class InstallWheelRequest:
 
 @rule
 async def install_wheel(request: InstallWheelRequest) -> Piece:
-    rootfs = await Get(Rootfs, RootfsRequest(request.toolchain.base))
+    rootfs = await Get(Rootfs, ImageRootfsRequest(request.toolchain.base))
     output = f"{request.name}.tar"
     result = await Get(
         StepResult,
@@ -427,19 +461,36 @@ async def install_locked_package(request: LockedPackageRequest) -> Piece:
 
 
 @dataclass(frozen=True)
-class OwnPackageRequest:
-    """The component's own package, built from its patched source and installed."""
+class OwnLayerRequest:
+    """The layer that holds the component's own package, built from its patched source."""
 
-    wheel: BuildWheelRequest
+    wheel: SourceWheelRequest
     exclude_tests: bool
+    title: str
 
 
 @rule
-async def install_own_package(request: OwnPackageRequest) -> Piece:
-    wheel = await Get(Wheel, BuildWheelRequest, request.wheel)
-    return await Get(
+async def write_own_layer(request: OwnLayerRequest) -> LayerBlob:
+    wheel = await Get(Wheel, SourceWheelRequest, request.wheel)
+    piece = await Get(
         Piece, InstallWheelRequest(wheel, request.wheel.name, request.wheel.toolchain, request.exclude_tests)
     )
+    return await Get(LayerBlob, LayerRequest((piece,), f"c5c3: {request.title}"))
+
+
+@dataclass(frozen=True)
+class PackagesLayerRequest:
+    """The layer that holds ``packages``."""
+
+    packages: Tuple[LockedPackageRequest, ...]
+
+
+# A rule for each layer, so that one is written while the packages of another are still being made.
+@rule
+async def write_packages_layer(request: PackagesLayerRequest) -> LayerBlob:
+    pieces = await MultiGet(Get(Piece, LockedPackageRequest, package) for package in request.packages)
+    names = shortened([package.package.name for package in request.packages])
+    return await Get(LayerBlob, LayerRequest(pieces, f"c5c3: Python packages: {names}"))
 
 
 @dataclass(frozen=True)
@@ -523,42 +574,35 @@ async def build_python_layers(request: PythonLayersRequest, platform: Platform) 
     target = request.distribution.target_python(platform)
     selection = select(loaded.lock, target, loaded.path, loaded.remedy)
     packages = [package for layer in selection.layers for package in layer]
-    patched = await Get(PatchedSource, Source, source)
-    own_wheel = BuildWheelRequest(
+    own_wheel = SourceWheelRequest(
         loaded.lock.root.name,
         source.version,
-        patched.path,
-        patched.digest,
+        source,
         selection.root_build_requires,
         toolchain,
         loaded.lock.root.requires,
         environment.extras,
         loaded.remedy,
     )
-    own_piece, *pieces = await MultiGet(
-        [
-            Get(Piece, OwnPackageRequest(own_wheel, environment.exclude_tests)),
-            *(
-                Get(Piece, LockedPackageRequest(package, toolchain, loaded.libraries.get(package.name)))
-                for package in packages
-            ),
-        ]
-    )
-    by_package = dict(zip((package.name for package in packages), pieces))
     layers = await MultiGet(
         [
             Get(LayerBlob, LayerRequest((skeleton,), f"c5c3: virtual environment for Python {toolchain.python}")),
             *(
                 Get(
                     LayerBlob,
-                    LayerRequest(
-                        tuple(by_package[package.name] for package in layer),
-                        f"c5c3: Python packages: {shortened([package.name for package in layer])}",
+                    PackagesLayerRequest(
+                        tuple(
+                            LockedPackageRequest(package, toolchain, loaded.libraries.get(package.name))
+                            for package in layer
+                        )
                     ),
                 )
                 for layer in selection.layers
             ),
-            Get(LayerBlob, LayerRequest((own_piece,), f"c5c3: {environment.component} {source.tag}")),
+            Get(
+                LayerBlob,
+                OwnLayerRequest(own_wheel, environment.exclude_tests, f"{environment.component} {source.tag}"),
+            ),
         ]
     )
     wheels = await MultiGet(
@@ -567,7 +611,7 @@ async def build_python_layers(request: PythonLayersRequest, platform: Platform) 
                 Get(Wheel, SelectedWheelRequest(package, toolchain, loaded.libraries.get(package.name)))
                 for package in packages
             ),
-            Get(Wheel, BuildWheelRequest, own_wheel),
+            Get(Wheel, SourceWheelRequest, own_wheel),
         ]
     )
     installation = PythonInstallation(
