@@ -15,12 +15,13 @@ from packaging.utils import canonicalize_name
 
 from imagekit.constants import SOURCE_DATE_EPOCH
 from imagekit.errors import ImagekitError
-from imagekit.python import backend_driver
 from imagekit.python.sandbox_library import LIBRARY, driver_argv, library_binds
 from imagekit.sandbox.bwrap import Rootfs, run_in_rootfs
 from imagekit.sandbox.mounts import Bind, Tmpfs
 
 _INPUT = "/imagekit/in"
+#: What runs in the sandbox; being named, it is among the modules that the step's key holds.
+_DRIVER = "imagekit.python.backend_driver"
 _EXTRA = re.compile(r"""\bextra\s*==\s*["']([^"']+)["']""")
 
 
@@ -124,9 +125,9 @@ class Toolchain:
             )
             finished = run_in_rootfs(
                 self.rootfs,
-                driver_argv(self.python, backend_driver, f"{_INPUT}/job.json"),
+                driver_argv(self.python, _DRIVER, f"{_INPUT}/job.json"),
                 binds=(
-                    *library_binds((backend_driver,), ("installer", "pyproject_hooks")),
+                    *library_binds((_DRIVER,), ("installer", "pyproject_hooks")),
                     Bind(job, f"{_INPUT}/job.json"),
                     Bind(tree.archive, archive),
                     *bound_wheels,

@@ -10,14 +10,14 @@ from imagekit.sandbox.mounts import Bind
 
 
 def test_own_modules_are_bound_one_by_one_and_packages_as_a_whole() -> None:
-    own, package = library_binds((byte_compile,), ("installer",))
+    own, package = library_binds((byte_compile.__name__,), ("installer",))
     assert own == Bind(Path(byte_compile.__file__).absolute(), "/imagekit/lib/imagekit/python/byte_compile.py")
     assert package.target == "/imagekit/lib/installer"
     assert (package.source / "__init__.py").is_file()
 
 
 def test_a_driver_is_run_as_a_module() -> None:
-    assert driver_argv("3.11", byte_compile, "/x") == (
+    assert driver_argv("3.11", byte_compile.__name__, "/x") == (
         "/usr/bin/python3.11", "-B", "-s", "-m", "imagekit.python.byte_compile", "/x",
     )  # fmt: skip
 

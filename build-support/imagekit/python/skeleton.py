@@ -7,7 +7,7 @@ from typing import Tuple
 
 from imagekit.constants import VENV
 from imagekit.oci.entry import Entry, EntryKind, directory
-from imagekit.python.target import check_python_version
+from imagekit.python.python_version import check_python_version
 
 
 def venv_skeleton(python: str, *, system_site_packages: bool = False) -> Tuple[Entry, ...]:

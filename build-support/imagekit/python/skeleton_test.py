@@ -6,7 +6,7 @@ import pytest
 
 from imagekit.oci.entry import EntryKind
 from imagekit.python.skeleton import materialize, venv_skeleton
-from imagekit.python.target import TargetError
+from imagekit.python.python_version import TargetError
 
 
 def test_the_skeleton_is_what_the_site_module_looks_for() -> None:

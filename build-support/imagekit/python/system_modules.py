@@ -12,7 +12,8 @@ from typing import Sequence, Tuple
 from imagekit.constants import VENV
 from imagekit.errors import ImagekitError
 from imagekit.oci.entry import Entry, EntryKind
-from imagekit.python.target import MACHINES, TargetError, check_python_version
+from imagekit.python.python_version import TargetError, check_python_version
+from imagekit.python.target import MACHINES
 
 #: Where Debian's policy for Python puts modules.
 DEBIAN_MODULES = "/usr/lib/python3/dist-packages"

@@ -4,7 +4,7 @@ import pytest
 
 from imagekit.oci.entry import EntryKind
 from imagekit.python.system_modules import SystemModuleError, system_module_links
-from imagekit.python.target import TargetError
+from imagekit.python.python_version import TargetError
 
 
 def test_a_module_is_linked_under_the_name_that_this_interpreter_loads() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
@@ -11,7 +10,7 @@ from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion
 
-from imagekit.errors import ImagekitError
+from imagekit.python.python_version import TargetError, check_python_version
 
 #: The machines that images are built for, by the kernel's name for them.
 MACHINES: Tuple[str, ...] = ("x86_64", "aarch64")
@@ -23,16 +22,6 @@ OLDEST_GLIBC = (2, 36)
 _LEGACY_MANYLINUX: Mapping[Tuple[int, int], str] = {(2, 17): "manylinux2014", (2, 12): "manylinux2010", (2, 5): "manylinux1"}
 # The glibc that PEPs 513 and 599 let the first wheels of each machine rely on.
 _FIRST_GLIBC: Mapping[str, Tuple[int, int]] = {"x86_64": (2, 5), "aarch64": (2, 17)}
-
-
-class TargetError(ImagekitError):
-    """An interpreter version or machine that images cannot have."""
-
-
-def check_python_version(version: str) -> None:
-    """Raise :class:`TargetError` unless ``version`` looks like ``3.11``."""
-    if not re.fullmatch(r"3\.[1-9][0-9]*", version):
-        raise TargetError(f"{version!r} is not a Python version of the form 3.N, such as 3.11")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from imagekit.python.target import TargetError, TargetPython, best_wheel
+from imagekit.python.python_version import TargetError
+from imagekit.python.target import TargetPython, best_wheel
 
 BOOKWORM = TargetPython("3.11", (2, 36), "x86_64")
 

@@ -10,7 +10,6 @@ from typing import Iterable, Iterator
 from imagekit.constants import VENV
 from imagekit.errors import ImagekitError
 from imagekit.oci.entry import Entry, EntryKind
-from imagekit.python import byte_compile, install_driver
 from imagekit.python.piece import root_owned, write_piece
 from imagekit.python.sandbox_library import LIBRARY, driver_argv, library_binds
 from imagekit.python.skeleton import materialize, venv_skeleton
@@ -18,6 +17,9 @@ from imagekit.sandbox.bwrap import Rootfs, run_in_rootfs
 from imagekit.sandbox.mounts import Bind
 
 _INPUT = "/imagekit/in"
+#: What runs in the sandbox; being named, it is among the modules that the step's key holds.
+_DRIVER = "imagekit.python.install_driver"
+_BYTE_COMPILE = "imagekit.python.byte_compile"
 #: Where the data files of a wheel land that are a service's configuration, and where the service looks for them.
 _WHEEL_CONFIGURATION = f"{VENV.lstrip('/')}/etc/"
 _CONFIGURATION = "etc/"
@@ -45,9 +47,9 @@ def install_wheel(wheel: Path, rootfs: Rootfs, python: str, output: Path, *, exc
         )
         finished = run_in_rootfs(
             rootfs,
-            driver_argv(python, install_driver, f"{_INPUT}/job.json"),
+            driver_argv(python, _DRIVER, f"{_INPUT}/job.json"),
             binds=(
-                *library_binds((install_driver, byte_compile), ("installer",)),
+                *library_binds((_DRIVER, _BYTE_COMPILE), ("installer",)),
                 Bind(job, f"{_INPUT}/job.json"),
                 Bind(wheel, f"{_INPUT}/{wheel.name}"),
                 Bind(folder / "image" / VENV.lstrip("/"), VENV, writable=True),

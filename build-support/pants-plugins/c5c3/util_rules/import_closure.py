@@ -15,13 +15,16 @@ def _imported_names(tree: ast.AST) -> Iterator[str]:
             yield node.module
             for alias in node.names:
                 yield f"{node.module}.{alias.name}"
+        # A module that is handed on by name, to run in a sandbox.
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
 
 
 def import_closure(sources: Mapping[str, bytes], start: str) -> FrozenSet[str]:
     """The paths in ``sources`` that module ``start`` imports, itself included, however deep.
 
     ``sources`` maps paths below one source root (``imagekit/oci/layer.py``) to their content. Imports inside functions
-    count, and so do the packages that a module lies in.
+    count, and so do modules named in a string, and the packages that a module lies in.
 
     Raises ``KeyError`` when ``start`` is not among the sources.
     """

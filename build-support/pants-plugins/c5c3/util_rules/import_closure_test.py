@@ -33,6 +33,12 @@ def test_a_module_that_imports_nothing_has_its_packages_only() -> None:
     }
 
 
+def test_a_module_that_is_only_named_counts_because_it_runs_in_a_sandbox() -> None:
+    sources = {**SOURCES, "imagekit/oci/layer.py": b"DRIVER = 'imagekit.errors'\nOTHER = 'see imagekit.fetch.http'"}
+    assert "imagekit/errors.py" in import_closure(sources, "imagekit.oci.layer")
+    assert "imagekit/fetch/http.py" not in import_closure(sources, "imagekit.oci.layer")
+
+
 def test_an_unknown_module_is_refused() -> None:
     with pytest.raises(KeyError, match="imagekit.gone"):
         import_closure(SOURCES, "imagekit.gone")
