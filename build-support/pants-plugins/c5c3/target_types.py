@@ -391,7 +391,8 @@ class ImageOutputPathField(OutputPathField):
         f"""
         Where `{bin_name()} package` writes the OCI image layout, below `--distdir`.
 
-        Defaults to `images/<component>/<release>` for a service and `images/<name>` for a base.
+        Defaults to `images/<component>/<release>` for a service and `images/<name>` for a base. A second image of one
+        component and release needs a path of its own.
         """
     )
 

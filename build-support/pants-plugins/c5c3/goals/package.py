@@ -30,7 +30,7 @@ from c5c3.util_rules.image_names import repository_of
 from c5c3.util_rules.provenance import PROVENANCE_FILE, Provenance, provenance_path
 from c5c3.util_rules.sbom import SBOM_FILE, Sbom, sbom_path
 from c5c3.util_rules.step import Step, StepResult
-
+from c5c3.util_rules.targets import AllOutputPaths
 
 #: The archive's name, in the image layout that it was made from.
 DOCKER_ARCHIVE = "docker-archive.tar"
@@ -77,11 +77,12 @@ def describe(image: BuiltImage) -> "list[str]":
 
 @rule(desc="Write an image layout", level=LogLevel.DEBUG)
 async def package_image(
-    field_set: DockerImagePackageFieldSet, dist_dir: DistDir, options: ImagesSubsystem
+    field_set: DockerImagePackageFieldSet, dist_dir: DistDir, options: ImagesSubsystem, output_paths: AllOutputPaths
 ) -> BuiltPackage:
+    relative_path = field_set.output_path.value_or_default(file_ending=None)
+    output_paths.check(relative_path)
     image = await Get(BuiltImage, ImageRequest(field_set.address))
     layout = await Get(ImageLayout, BuiltImage, image)
-    relative_path = field_set.output_path.value_or_default(file_ending=None)
     path = os.path.join(dist_dir.relpath, relative_path)
     arguments = ["--layout=layout", f"--destination={os.path.join(get_buildroot(), path)}"]
     lines = [f"Wrote {path}", *describe(image)]

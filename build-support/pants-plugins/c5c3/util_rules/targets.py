@@ -271,6 +271,36 @@ async def find_patch_sets(all_targets: AllTargets, releases: AllReleases) -> All
     return AllPatchSets(FrozenDict(found))
 
 
+class SharedOutputPathError(Exception):
+    """Two images would be written into one folder, and the later one would replace the other."""
+
+
+@dataclass(frozen=True)
+class AllOutputPaths:
+    """The images that are written to each path below `--distdir`."""
+
+    by_path: FrozenDict[str, Tuple[Address, ...]]
+
+    def check(self, path: str) -> None:
+        """Raise :class:`SharedOutputPathError` where several images are written to ``path``."""
+        images = self.by_path.get(path, ())
+        if len(images) > 1:
+            raise SharedOutputPathError(
+                f"The images {' and '.join(map(str, images))} would be written to one folder, {path!r}. Give one of them an "
+                "`output_path` of its own."
+            )
+
+
+@rule(desc="Find where images are written to", level=LogLevel.DEBUG)
+async def find_output_paths(all_targets: AllTargets) -> AllOutputPaths:
+    found: "dict[str, list[Address]]" = {}
+    for target in all_targets:
+        if isinstance(target, DockerImage):
+            path = target[ImageOutputPathField].value_or_default(file_ending=None)
+            found.setdefault(path, []).append(target.address)
+    return AllOutputPaths(FrozenDict({path: tuple(sorted(images)) for path, images in found.items()}))
+
+
 def rules():
     return (
         *collect_rules(),

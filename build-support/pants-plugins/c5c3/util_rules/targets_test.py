@@ -30,7 +30,7 @@ from c5c3.util_rules.dependencies import ImageDependenciesFieldSet, InferImageDe
 from c5c3.util_rules.image import SystemLocks, SystemLocksRequest
 from c5c3.util_rules.python import UsedLibraries, UsedLibrariesRequest, UsedOverrides, UsedOverridesRequest
 from c5c3.util_rules.source import ComponentRef, ComponentRequest, ReleaseRefs, ReleaseRefsRequest
-from c5c3.util_rules.targets import AllPatchSets, AllReleases
+from c5c3.util_rules.targets import AllOutputPaths, AllPatchSets, AllReleases, SharedOutputPathError
 
 LOCK = "{}"
 KEYSTONE_LOCK = PythonLock(
@@ -52,6 +52,7 @@ def rule_runner() -> RuleRunner:
             *register.rules(),
             *distdir.rules(),
             QueryRule(AllReleases, []),
+            QueryRule(AllOutputPaths, []),
             QueryRule(AllPatchSets, []),
             QueryRule(ReleaseRefs, [ReleaseRefsRequest]),
             QueryRule(ComponentRef, [ComponentRequest]),
@@ -320,3 +321,18 @@ def test_an_override_is_not_judged_before_all_locks_are_made(rule_runner: RuleRu
         }
     )
     check_override(rule_runner, "misspelt===1.0")
+
+
+def test_two_images_cannot_be_written_to_one_folder(rule_runner: RuleRunner) -> None:
+    small = 'openstack_service(name="small", component="keystone", release="2025.2"{more})'
+    rule_runner.write_files({"services/small/BUILD": small.format(more="")})
+    paths = rule_runner.request(AllOutputPaths, [])
+    paths.check("images/keystone/2025.1")
+    with pytest.raises(SharedOutputPathError) as error:
+        paths.check("images/keystone/2025.2")
+    assert str(error.value) == (
+        "The images services/keystone#image@release=2025.2 and services/small#image would be written to one folder, "
+        "'images/keystone/2025.2'. Give one of them an `output_path` of its own."
+    )
+    rule_runner.write_files({"services/small/BUILD": small.format(more=', output_path="images/small"')})
+    rule_runner.request(AllOutputPaths, []).check("images/keystone/2025.2")
