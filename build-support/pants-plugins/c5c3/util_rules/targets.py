@@ -286,8 +286,8 @@ class AllOutputPaths:
         images = self.by_path.get(path, ())
         if len(images) > 1:
             raise SharedOutputPathError(
-                f"The images {' and '.join(map(str, images))} would be written to one folder, {path!r}. Give one of them an "
-                "`output_path` of its own."
+                f"The images {' and '.join(map(str, images))} would be written to one folder, {path!r}. Give one of them "
+                "an `output_path` of its own."
             )
 
 
