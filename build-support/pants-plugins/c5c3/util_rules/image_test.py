@@ -1,19 +1,29 @@
 from __future__ import annotations
 
+from typing import Dict
+
 import pytest
 from imagekit.sources.pin import SdistPin
 from pants.engine.addresses import Address
 from pants.engine.fs import EMPTY_DIGEST
-from pants.engine.target import Target
+from pants.engine.target import Target, WrappedTarget, WrappedTargetRequest
 
 from c5c3.goals.package import DockerImagePackageFieldSet, image_repository, readable_size
 from c5c3.subsystems.images import ImagesSubsystem
 from c5c3.target_types import ComponentField, DockerImage, ImageTagsField, ReleaseField, RepositoryField
 from c5c3.util_rules.checkout import Checkout
-from c5c3.util_rules.image import check_layer_count
+from c5c3.util_rules.debian import Distribution, DistributionRequest
+from c5c3.util_rules.image import (
+    ImageAddress,
+    ImageAddressRequest,
+    ImageToolchainRequest,
+    check_layer_count,
+    find_toolchain,
+)
 from c5c3.util_rules.image_names import ImageError, image_tags, published_tags
 from c5c3.util_rules.source import Source
 from pants.testutil.option_util import create_subsystem
+from pants.testutil.rule_runner import MockGet, run_rule_with_mocks
 from pants.util.docutil import bin_name
 
 ADDRESS = Address("services/keystone", generated_name="image")
@@ -126,4 +136,36 @@ def test_too_many_layers() -> None:
     assert str(error.value) == (
         "The image of target services/keystone#image would have 101 layers, but engines take at most 100. Put its Python "
         f"packages into fewer groups with `{bin_name()} group-layers`, or stand it on fewer images with `base`."
+    )
+
+
+@pytest.mark.parametrize(
+    "fields, field, remedy",
+    [
+        (
+            {"base": "3rdparty/bases/bookworm#python-base"},
+            "builder",
+            'Name the `docker_image` that wheels are built in, such as `builder="3rdparty/bases/bookworm#venv-builder"`.',
+        ),
+        (
+            {"builder": "3rdparty/bases/bookworm#venv-builder"},
+            "base",
+            'Name the `docker_image` that it stands on, such as `base="3rdparty/bases/bookworm#python-base"`.',
+        ),
+    ],
+)
+def test_an_image_of_a_release_needs_a_builder_and_a_base(fields: Dict[str, str], field: str, remedy: str) -> None:
+    target = image(**fields)
+    with pytest.raises(ImageError) as refusal:
+        run_rule_with_mocks(
+            find_toolchain,
+            rule_args=[ImageToolchainRequest(ADDRESS)],
+            mock_gets=[
+                MockGet(WrappedTarget, (WrappedTargetRequest,), lambda _: WrappedTarget(target)),
+                MockGet(Distribution, (DistributionRequest,), lambda _: pytest.fail("asked for a distribution")),
+                MockGet(ImageAddress, (ImageAddressRequest,), lambda _: pytest.fail("asked for an image")),
+            ],
+        )
+    assert str(refusal.value) == (
+        f"Target services/keystone#image is for release 2025.2, but its `{field}` field is not set. {remedy}"
     )
