@@ -49,7 +49,9 @@ def decrypt_cosign_key(body: bytes, password: bytes, origin: str) -> bytes:
     try:
         return open_box(box, nonce, key)
     except WrongKey:
-        raise SigningError(f"The password of {origin} is wrong. Give the one that the key was made with.") from None
+        raise SigningError(
+            f"The password of {origin[:1].lower()}{origin[1:]} is wrong. Give the one that the key was made with."
+        ) from None
 
 
 def _bytes(document: Document, key: str) -> bytes:

@@ -88,7 +88,9 @@ def _load(load: Callable[[], object], origin: str, encrypted: bool = False) -> o
         raise SigningError(f"{origin} is of a type that is not known here. Make another key.") from None
     except (ValueError, TypeError):
         if encrypted:
-            raise SigningError(f"The password of {origin} is wrong. Give the one that the key was made with.") from None
+            raise SigningError(
+                f"The password of {origin[:1].lower()}{origin[1:]} is wrong. Give the one that the key was made with."
+            ) from None
         raise SigningError(f"{origin} is damaged: no private key can be read from it. Copy the key again.") from None
 
 

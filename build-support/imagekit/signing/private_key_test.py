@@ -92,7 +92,7 @@ def test_a_wrong_password(key: bytes) -> None:
     with pytest.raises(SigningError) as caught:
         parse_private_key(key, lambda: b"wrong", "The private key a.key")
     assert str(caught.value) == (
-        "The password of The private key a.key is wrong. Give the one that the key was made with."
+        "The password of the private key a.key is wrong. Give the one that the key was made with."
     )
 
 
