@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
+from base64 import b64decode, b64encode
 from pathlib import Path
+from typing import Callable
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -87,6 +90,33 @@ def test_a_tampered_sbom(packaged: Packaged) -> None:
         "The SBOM is not the one that was signed: it was changed since, or belongs to another build. Build it again, "
         "or fetch it again."
     )
+
+
+def _change_signature(bundle: bytes) -> bytes:
+    document = json.loads(bundle)
+    (signature,) = document["dsseEnvelope"]["signatures"]
+    der = bytearray(b64decode(signature["sig"]))
+    der[-1] ^= 1
+    signature["sig"] = b64encode(bytes(der)).decode()
+    return json.dumps(document).encode()
+
+
+def _cut_off(bundle: bytes) -> bytes:
+    return bundle[: len(bundle) // 2]
+
+
+@pytest.mark.parametrize(
+    "tamper, says", [(_change_signature, "is wrong: it was not made by the key "), (_cut_off, "is no JSON document: ")]
+)
+@pytest.mark.parametrize(
+    "file, of", [("image", "image"), ("image.cdx.json", "SBOM"), ("image.provenance.json", "provenance")]
+)
+def test_a_tampered_signature(
+    packaged: Packaged, file: str, of: str, tamper: Callable[[bytes], bytes], says: str
+) -> None:
+    bundle = packaged.folder / f"{file}.sigstore.json"
+    bundle.write_bytes(tamper(bundle.read_bytes()))
+    assert packaged.refusal().startswith(f"The signature of the {of} {says}")
 
 
 def test_a_signature_of_something_else(packaged: Packaged) -> None:
