@@ -339,32 +339,6 @@ async def build_operating_system(request: OperatingSystemRequest) -> OperatingSy
     return OperatingSystem(below, (*below.layers, added), (*below.debs, lock))
 
 
-@dataclass(frozen=True)
-class ReleaseLayersRequest:
-    """The virtual environment in the `docker_image` at ``address``, which has a release."""
-
-    address: Address
-
-
-@rule
-async def build_release_layers(request: ReleaseLayersRequest) -> PythonLayers:
-    wrapped = await Get(WrappedTarget, WrappedTargetRequest(request.address, description_of_origin="<infallible>"))
-    target = wrapped.target
-    toolchain, distribution = await MultiGet(
-        Get(Toolchain, ImageToolchainRequest(target.address)),
-        Get(Distribution, DistributionRequest(target[DistributionField].value, target.address)),
-    )
-    return await Get(
-        PythonLayers,
-        PythonLayersRequest(
-            environment_request(target, str(target[ReleaseField].value)),
-            distribution,
-            toolchain,
-            tuple(target[SystemModulesField].value or ()),
-        ),
-    )
-
-
 def check_python_base(target: Target, below: ImageLayers, python_base: ImageLayers) -> None:
     """Raises :class:`ImageError` unless ``below``, what ``target`` stands on, has ``python_base`` at its bottom."""
     if below.layers[: len(python_base.layers)] != python_base.layers:
@@ -382,11 +356,21 @@ async def build_image_layers(request: ImageLayersRequest) -> ImageLayers:
     files = await Get(HydratedSources, HydrateSourcesRequest(target[FilesField]))
     # Neither the packages of the system nor those of Python wait for the other.
     system_request = OperatingSystemRequest(target.address, request.allow_stale)
-    if target[ReleaseField].value:
-        toolchain = await Get(Toolchain, ImageToolchainRequest(target.address))
+    release = target[ReleaseField].value
+    if release:
+        toolchain, distribution = await MultiGet(
+            Get(Toolchain, ImageToolchainRequest(target.address)),
+            Get(Distribution, DistributionRequest(target[DistributionField].value, target.address)),
+        )
+        python_request = PythonLayersRequest(
+            environment_request(target, release),
+            distribution,
+            toolchain,
+            tuple(target[SystemModulesField].value or ()),
+        )
         system, python, python_base = await MultiGet(
             Get(OperatingSystem, OperatingSystemRequest, system_request),
-            Get(PythonLayers, ReleaseLayersRequest(target.address)),
+            Get(PythonLayers, PythonLayersRequest, python_request),
             Get(ImageLayers, ImageLayersRequest(toolchain.base)),
         )
         check_python_base(target, system.below, python_base)
