@@ -8,8 +8,9 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Iterator, List, Optional, Sequence
+
+from imagekit.registry.local_server import QuietHandler, serving
 
 
 class Fault(Enum):
@@ -47,7 +48,7 @@ def flaky_proxy(upstream: str, every: int, faults: Sequence[Fault] = tuple(Fault
             happened.append(next(kinds))
             return happened[-1]
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         protocol_version = "HTTP/1.1"
 
         def answer(self) -> None:
@@ -92,14 +93,5 @@ def flaky_proxy(upstream: str, every: int, faults: Sequence[Fault] = tuple(Fault
 
         do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = answer
 
-        def log_message(self, format: str, *arguments: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    try:
-        yield FlakyProxy(f"127.0.0.1:{server.server_address[1]}", happened)
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(Handler) as address:
+        yield FlakyProxy(address, happened)

@@ -12,9 +12,10 @@ import re
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Dict, FrozenSet, Iterator, List, Optional, Tuple
 from urllib.parse import parse_qs, urlsplit
+
+from imagekit.registry.local_server import QuietHandler, serving
 
 _INDEX = "application/vnd.oci.image.index.v1+json"
 _PATH = re.compile(r"/v2/(?P<repository>.+)/(?P<kind>blobs/uploads|blobs|manifests|referrers)/(?P<reference>[^/]*)")
@@ -47,7 +48,7 @@ def modern_registry(refused: FrozenSet[str] = frozenset()) -> Iterator[ModernReg
     """A registry on 127.0.0.1 that runs while the block does."""
     lock = threading.Lock()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         protocol_version = "HTTP/1.1"
 
         def answer(self) -> None:
@@ -122,18 +123,9 @@ def modern_registry(refused: FrozenSet[str] = frozenset()) -> Iterator[ModernReg
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer
 
-        def log_message(self, format: str, *arguments: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    running = ModernRegistry(f"127.0.0.1:{server.server_address[1]}", refused)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    try:
+    with serving(Handler) as address:
+        running = ModernRegistry(address, refused)
         yield running
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def _referrers(repository: _Repository, subject: str) -> bytes:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Dict, Iterator, List
 from urllib.parse import parse_qs, urlsplit
+
+from imagekit.registry.local_server import QuietHandler, serving
 
 SERVICE, ISSUER = "registry", "token-server"
 #: How long after its end docker-registry still takes a token, in seconds.
@@ -66,7 +66,7 @@ def token_server(folder: Path, user: str, password: str) -> Iterator[TokenServer
     command += ["-keyout", str(folder / "token.key"), "-out", str(folder / "token.crt")]
     subprocess.run(command, check=True, capture_output=True)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             known = "Basic " + base64.b64encode(f"{running.user}:{running.password}".encode()).decode()
             body = b"{}"
@@ -79,15 +79,6 @@ def token_server(folder: Path, user: str, password: str) -> Iterator[TokenServer
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *arguments: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    running = TokenServer(f"http://127.0.0.1:{server.server_address[1]}/token", folder / "token.crt", user, password)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    try:
+    with serving(Handler) as address:
+        running = TokenServer(f"http://{address}/token", folder / "token.crt", user, password)
         yield running
-    finally:
-        server.shutdown()
-        server.server_close()
